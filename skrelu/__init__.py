@@ -1,0 +1,8 @@
+"""skrelu: logistic regression grown deep, fitted on all rows at once by L-BFGS."""
+
+from skrelu._classifier import DeepLogisticClassifier
+from skrelu._functional import loss_and_gradient
+
+__all__ = ["DeepLogisticClassifier", "__version__", "loss_and_gradient"]
+
+__version__ = "0.1.0"

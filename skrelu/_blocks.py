@@ -1,0 +1,83 @@
+"""Rows of X, cut into blocks that every pass visits in the same order."""
+
+import numpy as np
+from scipy import sparse
+
+from skrelu._typing import Array, Rows
+
+
+class RowBlocks:
+    """Blocks of nearly equal size; dense ones are copied one by one into a workspace, sparse ones share X's values.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        A memory map is read when a block is used, never as a whole.
+    max_rows : int
+        The most rows that a block may hold.
+    selection : ndarray of int or None
+        The rows of X to visit, all of them if None. Dense rows are then gathered block by block; of a sparse X the
+        selected rows are copied once.
+    """
+
+    def __init__(self, X: Rows, *, max_rows: int, selection: Array | None = None) -> None:
+        self.is_sparse = bool(sparse.issparse(X))
+        if self.is_sparse and selection is not None:
+            X, selection = X[selection], None
+        self._X = X
+        self._selection = selection
+        self.n_rows = X.shape[0] if selection is None else len(selection)
+        n_blocks = -(-self.n_rows // max_rows)
+        self._bounds = [block * self.n_rows // n_blocks for block in range(n_blocks + 1)]
+        self.max_rows = -(-self.n_rows // n_blocks)
+        self._only_block: Array | None = None
+        self._sparse_blocks = [self._sparse_block(self.rows(i)) for i in range(n_blocks)] if self.is_sparse else []
+
+    def __len__(self) -> int:
+        return len(self._bounds) - 1
+
+    def rows(self, block: int) -> slice:
+        """Return where the rows of a block stand among the selected ones."""
+        return slice(self._bounds[block], self._bounds[block + 1])
+
+    def load(self, block: int, out: Array) -> Rows:
+        """Return a block as the network takes it: CSR, or dense in `out`, whose last column is left alone.
+
+        Parameters
+        ----------
+        block : int
+        out : ndarray of shape (n_rows, n_features + 1)
+            The dense rows are written here, unless there is but one block and it was written here before.
+        """
+        if self.is_sparse:
+            return self._sparse_blocks[block]
+        if out is not self._only_block:
+            rows = self.rows(block)
+            out[:, :-1] = self._X[rows if self._selection is None else self._selection[rows]]
+            if len(self) == 1:
+                self._only_block = out
+        return out
+
+    def _sparse_block(self, rows: slice) -> sparse.csr_array:
+        # Slicing a CSR matrix copies its values, and so does the constructor if they are a part of a larger array.
+        X = self._X
+        start, stop = X.indptr[rows.start], X.indptr[rows.stop]
+        block = sparse.csr_array((rows.stop - rows.start, X.shape[1]), dtype=X.dtype)
+        block.data, block.indices = X.data[start:stop], X.indices[start:stop]
+        block.indptr = X.indptr[rows.start : rows.stop + 1] - start
+        return block
+
+
+def choose_block_rows(layer_sizes: tuple[int, ...], X: Rows) -> int:
+    """Return how many rows a block should hold; it depends on the shapes alone, never on the threads.
+
+    Dense blocks aim at a working set of about a megabyte, so that what the forward pass wrote is still in the cache
+    when the backward pass reads it, within bounds that keep each product long enough to pay for its call. A sparse
+    block must also hold enough entries to pay for the dense gradient of the first layer, which is written per block.
+    """
+    width = 2 * sum(layer_sizes[1:])
+    if not sparse.issparse(X):
+        return int(np.clip(131072 // (width + layer_sizes[0]), 512, 2048))
+    n_features, entries_per_row = layer_sizes[0], max(X.nnz / X.shape[0], 1)
+    rows_for_gradient = min(2 * n_features / entries_per_row, n_features * layer_sizes[1] / width)
+    return int(max(np.clip(131072 // width, 512, 2048), rows_for_gradient))

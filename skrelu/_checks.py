@@ -1,0 +1,140 @@
+"""Hyper-parameters and data that cannot be right, named before work begins."""
+
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight
+
+from skrelu._labels import Labels
+from skrelu._typing import Array, Rows
+
+
+def check_hidden_layer_sizes(value: Any) -> tuple[int, ...]:
+    """Return `hidden_layer_sizes` as a tuple of int; an int stands for one layer, an empty sequence for none."""
+    if _is_integer(value):
+        sizes = [value]
+    elif isinstance(value, Iterable) and not isinstance(value, str | bytes | dict | set):
+        sizes = list(value)
+    else:
+        raise TypeError(f"hidden_layer_sizes must be an int or a sequence of int, got {value!r}.")
+    if not all(_is_integer(size) for size in sizes):
+        raise TypeError(f"hidden_layer_sizes must hold integers >= 1, got {value!r}.")
+    if not all(size >= 1 for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must hold integers >= 1, got {value!r}.")
+    return tuple(int(size) for size in sizes)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_parameters(estimator: Any) -> None:
+    """Raise a TypeError or a ValueError that names the first hyper-parameter that is not allowed."""
+    check_hidden_layer_sizes(estimator.hidden_layer_sizes)
+    _check_number(estimator, "alpha", Real, "in [0, inf)", lambda value: 0 <= value < np.inf)
+    _check_number(estimator, "tol", Real, "in [0, inf)", lambda value: 0 <= value < np.inf)
+    _check_number(estimator, "validation_fraction", Real, "in (0, 1)", lambda value: 0 < value < 1)
+    for name in ("max_iter", "max_fun", "n_init"):
+        _check_number(estimator, name, Integral, ">= 1", lambda value: value >= 1)
+    if estimator.n_iter_no_change != np.inf:
+        _check_number(estimator, "n_iter_no_change", Integral, ">= 1 (or numpy.inf)", lambda value: value >= 1)
+    if estimator.n_jobs is not None:
+        _check_number(estimator, "n_jobs", Integral, "None, or not 0", lambda value: value != 0)
+    if not isinstance(estimator.verbose, bool | np.bool_):
+        _check_number(estimator, "verbose", Integral, ">= 0", lambda value: value >= 0)
+    if not isinstance(estimator.warm_start, bool | np.bool_):
+        raise TypeError(f"warm_start must be True or False, got {estimator.warm_start!r}.")
+    if not isinstance(estimator.early_stopping, bool | np.bool_):
+        if not isinstance(estimator.early_stopping, str):
+            raise TypeError(f"early_stopping must be True, False or 'auto', got {estimator.early_stopping!r}.")
+        if estimator.early_stopping != "auto":
+            raise ValueError(f"early_stopping must be True, False or 'auto', got {estimator.early_stopping!r}.")
+    try:
+        check_random_state(estimator.random_state)
+    except ValueError as error:
+        raise ValueError(
+            f"random_state must be None, an int in [0, 2**32 - 1] or a numpy.random.RandomState, "
+            f"got {estimator.random_state!r}."
+        ) from error
+    _check_class_weight_values(estimator.class_weight)
+
+
+def _check_number(estimator: Any, name: str, kind: type, allowed: str, is_allowed: Any) -> None:
+    value = getattr(estimator, name)
+    noun = "an integer" if kind is Integral else "a number"
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{name} must be {noun} {allowed}, got {value!r}.")
+    if not is_allowed(value):
+        raise ValueError(f"{name} must be {noun} {allowed}, got {value!r}.")
+
+
+def _check_class_weight_values(class_weight: Any) -> None:
+    if class_weight is None or (isinstance(class_weight, str) and class_weight == "balanced"):
+        return
+    if not isinstance(class_weight, dict):
+        kind = ValueError if isinstance(class_weight, str) else TypeError
+        raise kind(f"class_weight must be None, 'balanced' or a dict from class to weight, got {class_weight!r}.")
+    for label, weight in class_weight.items():
+        if not isinstance(weight, Real) or not 0 < float(weight) < np.inf:
+            raise ValueError(f"class_weight must hold finite weights > 0, got {weight!r} for class {label!r}.")
+
+
+def check_not_mixed(y: Any, name: str) -> None:
+    """Refuse labels that are partly strings: NumPy would turn them all into strings, or fail to sort them."""
+    if isinstance(y, np.ndarray) and y.dtype != object:
+        return
+    if isinstance(y, list | tuple) or str(getattr(y, "dtype", "")) == "object":
+        are_strings = {isinstance(label, str) for label in y if np.ndim(label) == 0}
+        if len(are_strings) > 1:
+            raise TypeError(f"{name} must hold labels of one kind, got a mix of strings and other objects.")
+
+
+def check_sample_weight(sample_weight: Any, X: Rows, name: str = "sample_weight") -> Array | None:
+    """Return the weights as float64 of shape (n_samples,), or None if there are none.
+
+    Raises
+    ------
+    ValueError
+        If they are not finite, negative, all zero, or not one per row.
+    """
+    if sample_weight is None:
+        return None
+    try:
+        weights: Array = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise type(error)(str(error) if name in str(error) else f"{name} is not valid: {error}") from error
+    if weights.min() < 0:
+        raise ValueError(f"{name} must not be negative, got {weights.min()}.")
+    if not weights.any():
+        raise ValueError(f"{name} must hold at least one positive weight, all {len(weights)} are zero.")
+    return weights
+
+
+def check_class_weight(class_weight: Any, labels: Labels) -> None:
+    """Refuse weights for classes that are not there, and weights where rows have several labels."""
+    if class_weight is None:
+        return
+    if labels.is_multilabel:
+        raise ValueError("class_weight must be None for multilabel targets, where a row has no single class.")
+    if isinstance(class_weight, dict):
+        known = set(labels.classes.tolist())
+        unknown = [label for label in class_weight if label not in known]
+        if unknown:
+            raise ValueError(
+                f"class_weight names classes that y does not hold: {unknown}; y holds {labels.classes.tolist()}."
+            )
+
+
+def check_known_labels(y_val: Array, labels: Labels) -> None:
+    """Refuse validation labels that the training labels do not include, or of another shape."""
+    n_columns = 1 if y_val.ndim == 1 else y_val.shape[1]
+    if n_columns != (labels.n_outputs if labels.is_multilabel else 1):
+        raise ValueError(f"y_val must be like y, got shape {y_val.shape} for {labels.n_outputs} output(s).")
+    known: Array = np.arange(2) if labels.is_multilabel else labels.classes
+    found = np.unique(y_val.data if hasattr(y_val, "tocsr") else y_val)
+    unknown = np.setdiff1d(found, known)
+    if len(unknown):
+        raise ValueError(f"y_val holds labels that y does not: {unknown.tolist()}; y holds {known.tolist()}.")

@@ -1,0 +1,111 @@
+"""Losses of the raw scores: value, slope and probabilities.
+
+A loss knows nothing of X, of layers or of blocks. It sees the scores f of some rows, before any sigmoid or softmax, and
+returns the weighted sum of the losses (nats) together with the slopes r = dC/df that the backward pass starts from.
+Value and slope come from one exponential each, of an argument that is never positive, so nothing overflows, nothing is
+clipped, and the two belong together at scores of +-1e4 as well as at 0.
+"""
+
+from typing import Protocol
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax, softmax
+
+from skrelu._typing import Array
+
+
+class Loss(Protocol):
+    """What the objective and the classifier ask of a loss."""
+
+    out_activation: str
+
+    def value_and_slopes(self, scores: Array, targets: Array, sample_weight: Array | None) -> float:
+        """Return the weighted sum of the losses and OVERWRITE `scores` with the weighted slopes.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n_rows, n_outputs)
+            Raw scores; on return, sample_weight_i * dloss_i/dscores_i.
+        targets : ndarray
+            As the loss encodes them, see the classes below.
+        sample_weight : ndarray of shape (n_rows,) or None
+        """
+
+    def probabilities(self, scores: Array) -> Array:
+        """Return the probability of each output, of the shape of `scores`."""
+
+    def log_probabilities(self, scores: Array) -> Array:
+        """Return the logarithms (nats), finite wherever the scores are."""
+
+
+class BinaryLoss:
+    """sum_k log(1 + exp(-y_k f_k)), y_k in {-1, +1}: one output, or K independent ones (multilabel).
+
+    Targets are signs of the shape of the scores, of any numeric dtype that does not widen them (int8 is kept).
+    The slope is r = -y / (1 + exp(y f)), as in the equations (a) and (b) of the design.
+    """
+
+    out_activation = "logistic"
+
+    def value_and_slopes(self, scores: Array, targets: Array, sample_weight: Array | None) -> float:
+        losing = np.multiply(scores, targets, out=scores)  # -y f, how far each row is on the wrong side
+        np.negative(losing, out=losing)
+        decay = np.abs(losing)
+        np.negative(decay, out=decay)
+        np.exp(decay, out=decay)
+        losses = np.log1p(decay)
+        losses += np.maximum(losing, 0)
+        # sigmoid(-y f) = 1 / (1 + decay) where -y f >= 0, and decay / (1 + decay) elsewhere
+        slopes = np.where(losing >= 0, scores.dtype.type(1), decay)
+        decay += 1
+        slopes /= decay
+        np.multiply(slopes, targets, out=scores)
+        np.negative(scores, out=scores)
+        return _weigh(losses, scores, sample_weight)
+
+    def probabilities(self, scores: Array) -> Array:
+        return expit(scores)
+
+    def log_probabilities(self, scores: Array) -> Array:
+        return log_expit(scores)
+
+
+class MultinomialLoss:
+    """-log softmax(f)_y = log sum_k exp(f_k) - f_y, for K classes and K scores.
+
+    Targets are class indices 0..K-1 of shape (n_rows,). The slope is r_k = softmax(f)_k - [k = y].
+    """
+
+    out_activation = "softmax"
+
+    def value_and_slopes(self, scores: Array, targets: Array, sample_weight: Array | None) -> float:
+        rows = np.arange(len(scores))
+        scores -= scores.max(axis=1, keepdims=True)
+        label_scores = scores[rows, targets]
+        np.exp(scores, out=scores)
+        label_terms = scores[rows, targets]
+        # The label's slope is minus the sum of the others: as 1 - softmax_y it would lose its digits for rows that are
+        # nearly certain. log1p keeps those of the value.
+        scores[rows, targets] = 0
+        others = scores.sum(axis=1)
+        totals = label_terms + others
+        losses = np.log1p(np.where(label_terms == 1, others, totals - 1))
+        losses -= label_scores
+        scores[rows, targets] = -others
+        scores /= totals[:, np.newaxis]
+        return _weigh(losses, scores, sample_weight)
+
+    def probabilities(self, scores: Array) -> Array:
+        return softmax(scores, axis=1)
+
+    def log_probabilities(self, scores: Array) -> Array:
+        return log_softmax(scores, axis=1)
+
+
+def _weigh(losses: Array, slopes: Array, sample_weight: Array | None) -> float:
+    """Sum the losses in float64, weighted by row; weigh the slopes in place."""
+    if sample_weight is None:
+        return float(losses.sum(dtype=np.float64))
+    weights = sample_weight if losses.ndim == 1 else sample_weight[:, np.newaxis]
+    slopes *= sample_weight[:, np.newaxis]
+    return float(np.multiply(losses, weights, dtype=np.float64).sum())

@@ -1,0 +1,148 @@
+"""The objective and its gradient: a sum over row blocks, divided by the total weight, plus the penalty.
+
+    F(theta) / S = 1/S sum_i s_i loss(f(x_i), y_i) + alpha / (2 S) sum_l ||W_l||_F^2,    S = sum_i s_i
+
+This is the one place where the network and the loss meet.
+"""
+
+import numpy as np
+
+from skrelu._blocks import RowBlocks, choose_block_rows
+from skrelu._loss import Loss
+from skrelu._network import Network, Workspace
+from skrelu._threads import Team
+from skrelu._typing import Array, Parameters, Rows
+
+
+class Objective:
+    """F / S as a function of the flat parameter vector.
+
+    Parameters
+    ----------
+    network : Network
+    loss : Loss
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        float32 is computed in float32, anything else in float64; blocks are summed in float64 either way.
+    targets : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        As the loss encodes them.
+    team : Team
+        Who computes the blocks.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Finite, not negative, not all zero.
+    alpha : float
+    selection : ndarray of int or None
+        The rows to use, all if None.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        X: Rows,
+        targets: Array,
+        *,
+        team: Team,
+        sample_weight: Array | None = None,
+        alpha: float = 0.0,
+        selection: Array | None = None,
+    ) -> None:
+        if selection is not None:
+            targets = targets[selection]
+            sample_weight = None if sample_weight is None else sample_weight[selection]
+        self.network = network
+        self.loss = loss
+        self.team = team
+        self.alpha = alpha
+        self.targets = targets
+        if sample_weight is None:
+            self.sample_weight = None
+            self._sum = float(len(targets))
+            self.total_weight = self._sum
+        else:
+            # Relative to the largest one, so that neither the sum nor a weighted slope overflows.
+            largest = sample_weight.max()
+            self.sample_weight = sample_weight / largest
+            self._sum = float(self.sample_weight.sum())
+            self.total_weight = float(largest) * self._sum
+        self.dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+        self._blocks = RowBlocks(X, max_rows=choose_block_rows(network.layer_sizes, X), selection=selection)
+        self._workspaces = _workspaces(network, self._blocks, self.dtype, team)
+
+    def __call__(self, parameters: Parameters) -> tuple[float, Parameters]:
+        """Return F / S and its gradient, both in float64; either may be infinite or NaN where scores overflow."""
+        total = 0.0
+        gradient = np.zeros(self.network.n_parameters)
+        losses = [0.0] * len(self._blocks)
+        layers = self.network.layers(parameters.astype(self.dtype, copy=False))
+
+        def compute(member: int, block: int) -> None:
+            with np.errstate(all="ignore"):
+                rows, workspace, losses[block] = self._block_loss(layers, member, block)
+                self.network.backward(layers, rows, workspace, workspace.scores)
+
+        def merge(member: int, block: int) -> None:
+            nonlocal total
+            total += losses[block]
+            with np.errstate(all="ignore"):
+                np.add(gradient, self._workspaces[member].flat_gradient, out=gradient)
+
+        self.team.each_block(len(self._blocks), compute, merge)
+        with np.errstate(all="ignore"):
+            gradient /= self._sum
+            value = total / self._sum
+            if self.alpha:
+                decay = self.alpha / self.total_weight
+                weights, _ = self.network.split(parameters)
+                weight_gradients, _ = self.network.split(gradient)
+                for weight, weight_gradient in zip(weights, weight_gradients, strict=True):
+                    value += 0.5 * decay * float(np.vdot(weight, weight))
+                    weight_gradient += decay * weight
+        return value, gradient
+
+    def mean_loss(self, parameters: Parameters) -> float:
+        """Return the weighted mean of the losses, without the penalty."""
+        losses = [0.0] * len(self._blocks)
+        layers = self.network.layers(parameters.astype(self.dtype, copy=False))
+
+        def compute(member: int, block: int) -> None:
+            with np.errstate(all="ignore"):
+                _, _, losses[block] = self._block_loss(layers, member, block)
+
+        self.team.each_block(len(self._blocks), compute, _nothing)
+        return sum(losses) / self._sum
+
+    def _block_loss(self, layers: list[Array], member: int, block: int) -> tuple[Rows, Workspace, float]:
+        """Run the forward pass; leave the slopes of the loss in the scores of the workspace."""
+        where = self._blocks.rows(block)
+        workspace = self._workspaces[member].rows(where.stop - where.start)
+        rows = self._blocks.load(block, workspace.inputs[0])
+        scores = self.network.forward(layers, rows, workspace)
+        weights = None if self.sample_weight is None else self.sample_weight[where]
+        return rows, workspace, self.loss.value_and_slopes(scores, self.targets[where], weights)
+
+
+def compute_scores(network: Network, parameters: Array, X: Rows, team: Team) -> Array:
+    """Return the scores of all rows of X, of shape (n_samples, n_outputs), in the wider dtype of X and parameters."""
+    dtype = np.result_type(X.dtype, parameters.dtype)
+    layers = network.layers(parameters.astype(dtype, copy=False))
+    blocks = RowBlocks(X, max_rows=choose_block_rows(network.layer_sizes, X))
+    workspaces = _workspaces(network, blocks, dtype, team)
+    scores = np.empty((X.shape[0], network.layer_sizes[-1]), dtype=dtype)
+
+    def compute(member: int, block: int) -> None:
+        where = blocks.rows(block)
+        workspace = workspaces[member].rows(where.stop - where.start)
+        with np.errstate(all="ignore"):
+            scores[where] = network.forward(layers, blocks.load(block, workspace.inputs[0]), workspace)
+
+    team.each_block(len(blocks), compute, _nothing)
+    return scores
+
+
+def _workspaces(network: Network, blocks: RowBlocks, dtype: np.dtype, team: Team) -> list[Workspace]:
+    n_members = min(team.n_threads, len(blocks))
+    return [Workspace(network, blocks.max_rows, dtype, sparse_rows=blocks.is_sparse) for _ in range(n_members)]
+
+
+def _nothing(member: int, block: int) -> None:
+    """Merge nothing: the block's result already lies where it belongs."""

@@ -1,0 +1,200 @@
+"""L-BFGS: the one call of `scipy.optimize.minimize`, its options and what became of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+from scipy.optimize import minimize as scipy_minimize
+
+from skrelu._typing import Parameters
+
+
+class Outcome(Enum):
+    """Why a fit ended: a status in scipy's numbers (0 converged, 1 a limit, 2 trouble, 99 stopped) and a sentence."""
+
+    GRADIENT = (0, "the gradient is within tol")
+    VALUE = (0, "the objective no longer changes within the precision of the computation")
+    PROGRESS = (0, "the objective fell by less than tol in each of the last n_iter_no_change iterations")
+    MAX_ITER = (1, "max_iter iterations were done")
+    MAX_FUN = (1, "max_fun evaluations of the objective were done")
+    LINE_SEARCH = (2, "the line search found no lower point")
+    OVERFLOW = (2, "the line search found no lower point, since the scores overflow ahead")
+    EARLY_STOPPING = (99, "the validation score stopped rising")
+    CALLBACK = (99, "a callback asked to stop")
+    INTERRUPTED = (99, "interrupted by the user")
+
+    @property
+    def status(self) -> int:
+        return self.value[0]
+
+    @property
+    def message(self) -> str:
+        return self.value[1]
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the fit ended where it was meant to: at a minimum, or where validation or a callback said so."""
+        return self.status == 0 or self in (Outcome.EARLY_STOPPING, Outcome.CALLBACK)
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """An accepted point. Iterate 0 is the start."""
+
+    number: int
+    parameters: Parameters
+    value: float
+    gradient: Parameters
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The last accepted iterate and how the search ended."""
+
+    iterate: Iterate
+    outcome: Outcome
+    n_evaluations: int
+
+
+def minimize(
+    objective: Callable[[Parameters], tuple[float, Parameters]],
+    start: Parameters,
+    *,
+    max_iter: int,
+    max_fun: int,
+    tol: float,
+    value_tol: float,
+    on_iterate: Callable[[Iterate], Outcome | None],
+) -> Solution:
+    """Minimize `objective` from `start` by L-BFGS-B without bounds.
+
+    Parameters
+    ----------
+    objective : callable
+        theta -> (F, grad F), any callable. Values that are not finite are allowed everywhere but at `start`.
+    start : ndarray of shape (n_parameters,)
+    max_iter, max_fun : int
+        The most iterates and the most evaluations; the iterate under way is completed.
+    tol : float
+        Ends the search where max |grad F| <= tol.
+    value_tol : float
+        Ends the search where an iterate lowers F by no more than value_tol * max(|F|, 1).
+    on_iterate : callable
+        Called with iterate 0 and with every later one; an outcome ends the search.
+
+    Returns
+    -------
+    solution : Solution
+
+    Raises
+    ------
+    FloatingPointError
+        If the objective or its gradient at `start` is not finite.
+    KeyboardInterrupt
+        If it comes before `start` has been evaluated. A later one ends the search with what was reached.
+
+    References
+    ----------
+    R. H. Byrd, P. Lu, J. Nocedal and C. Zhu, 'A limited memory algorithm for bound constrained optimization', SIAM J.
+    Scientific Computing 16, 1995; J. L. Morales and J. Nocedal, 'Remark on Algorithm 778', ACM TOMS 38, 2011.
+    """
+    search = _Search(objective, start, on_iterate)
+    if search.stopped is not None:
+        return search.solution(search.stopped)
+    options = {
+        # The most pairs of steps and gradient changes kept. More cost memory and time per iterate (4 maxcor
+        # multiply-adds a parameter) and save few iterates: docs/decisions/0002 has the figures.
+        "maxcor": 10,
+        "gtol": tol,
+        # scipy's default, 2.2e-9, ends fits early and calls it convergence. Just above the noise of one evaluation
+        # the line search cannot tell up from down any more, so that is where to stop.
+        "ftol": value_tol,
+        # scipy's default of 20 fails on badly scaled data, where the first step may be 1e12 times too long.
+        "maxls": 50,
+        "maxfun": max_fun,
+        "maxiter": max_iter,
+    }
+    try:
+        result = scipy_minimize(
+            search.evaluate, start, jac=True, method="L-BFGS-B", callback=search.accept, options=options
+        )
+    except KeyboardInterrupt:
+        return search.solution(Outcome.INTERRUPTED)
+    return search.solution(search.outcome(result, tol, max_iter))
+
+
+class _Search:
+    """What scipy calls back, and where the search is: the current iterate and the last point evaluated."""
+
+    def __init__(
+        self,
+        objective: Callable[[Parameters], tuple[float, Parameters]],
+        start: Parameters,
+        on_iterate: Callable[[Iterate], Outcome | None],
+    ) -> None:
+        self.objective = objective
+        self.on_iterate = on_iterate
+        value, gradient = objective(start)
+        with np.errstate(over="ignore", invalid="ignore"):
+            # L-BFGS works with the squared norm, so that has to be finite too.
+            if not (np.isfinite(value) and np.isfinite(gradient @ gradient)):
+                raise FloatingPointError("the objective or its gradient is not finite at the starting point")
+        self.last = Iterate(0, start.copy(), value, gradient)
+        self.iterate = self.last
+        self.n_evaluations = 1
+        self.overflowed = False  # on the way from the iterate
+        self.overflowed_before = False  # on the way to it
+        self.stopped = on_iterate(self.iterate)
+
+    def evaluate(self, parameters: Parameters) -> tuple[float, Parameters]:
+        if self.n_evaluations == 1 and np.array_equal(parameters, self.last.parameters):
+            return self.last.value, self.last.gradient  # scipy asks for the start again
+        self.n_evaluations += 1
+        value, gradient = self.objective(parameters)
+        with np.errstate(over="ignore", invalid="ignore"):
+            is_finite = np.isfinite(value) and np.isfinite(gradient @ gradient)
+        if not is_finite:
+            self.overflowed = True
+            return self._valley_before(parameters)
+        self.last = Iterate(self.iterate.number + 1, parameters.copy(), value, gradient)
+        return value, gradient
+
+    def _valley_before(self, parameters: Parameters) -> tuple[float, Parameters]:
+        """Answer a step d into overflow by a parabola along d whose minimum lies at a tenth of the step.
+
+        It has the iterate's value and slope: q(t) = F + t g.d - 5 t^2 g.d, here at t = 1. Interpolating it, the line
+        search tries 0.1 d next; an infinite value would make its interpolation NaN.
+        """
+        with np.errstate(all="ignore"):
+            step = parameters - self.iterate.parameters
+            slope = float(self.iterate.gradient @ step)
+            direction = step / np.linalg.norm(step)
+            bend = 10 * float(self.iterate.gradient @ direction)
+            return self.iterate.value - 4 * slope, self.iterate.gradient - bend * direction
+
+    def accept(self, intermediate_result: OptimizeResult) -> None:
+        """Take the point evaluated last as the next iterate; scipy reads the argument's name to pass a result."""
+        self.iterate = self.last
+        self.overflowed_before, self.overflowed = self.overflowed, False
+        self.stopped = self.on_iterate(self.iterate)
+        if self.stopped is not None:
+            raise StopIteration
+
+    def outcome(self, result: OptimizeResult, tol: float, max_iter: int) -> Outcome:
+        """Say why scipy returned, from what happened rather than from its status, which is 99 after StopIteration."""
+        if self.stopped is not None:
+            return self.stopped
+        if result.success and np.abs(self.iterate.gradient).max() <= tol:
+            return Outcome.GRADIENT
+        if self.overflowed or (result.success and self.overflowed_before):
+            return Outcome.OVERFLOW
+        if result.success:
+            return Outcome.VALUE
+        if result.status == 1:
+            return Outcome.MAX_ITER if result.nit >= max_iter else Outcome.MAX_FUN
+        return Outcome.LINE_SEARCH
+
+    def solution(self, outcome: Outcome) -> Solution:
+        return Solution(self.iterate, outcome, self.n_evaluations)

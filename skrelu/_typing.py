@@ -1,0 +1,12 @@
+"""Names for the types that appear in signatures."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+Array = NDArray[Any]
+SparseRows = sparse.csr_array | sparse.csr_matrix
+Rows = Array | SparseRows
+Parameters = NDArray[np.float64]

@@ -1,0 +1,52 @@
+"""Random problems for the tests: an architecture, its weights, data and targets of every kind."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+KINDS = ("binary", "multiclass", "multilabel")
+
+
+@dataclass
+class Problem:
+    coefs: list
+    intercepts: list
+    X: np.ndarray
+    y: np.ndarray
+    kind: str
+
+    @property
+    def W(self):
+        return [coef.T for coef in self.coefs]
+
+    @property
+    def targets(self):
+        """Targets as `tests.literal` takes them."""
+        if self.kind == "multiclass":
+            return [("class", int(label)) for label in self.y]
+        return list(np.where(self.y > 0, 1, -1))
+
+
+def make_problem(kind, hidden=(5, 4), n_samples=13, n_features=3, n_outputs=3, scale=1.0, seed=0):
+    rng = np.random.RandomState(seed)
+    n_outputs = 1 if kind == "binary" else n_outputs
+    sizes = (n_features, *hidden, n_outputs)
+    coefs = [scale * rng.randn(n, m) for n, m in zip(sizes[:-1], sizes[1:], strict=True)]
+    intercepts = [scale * rng.randn(m) for m in sizes[1:]]
+    X = rng.randn(n_samples, n_features)
+    if kind == "binary":
+        y = rng.randint(2, size=n_samples)
+        y[:2] = [0, 1]
+    elif kind == "multiclass":
+        y = rng.randint(n_outputs, size=n_samples)
+        y[:n_outputs] = np.arange(n_outputs)
+    else:
+        y = rng.randint(2, size=(n_samples, n_outputs))
+    return Problem(coefs, intercepts, X, y, kind)
+
+
+def relative_error(actual, expected):
+    """Return the largest difference over all arrays, relative to the largest entry."""
+    actual = np.concatenate([np.ravel(part) for part in actual])
+    expected = np.concatenate([np.ravel(part) for part in expected])
+    return np.abs(actual - expected).max() / max(np.abs(expected).max(), np.finfo(float).tiny)
