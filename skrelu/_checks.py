@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skrelu._labels import Labels
 from skrelu._typing import Array, Rows
+
+FLOAT_DTYPES = (np.float64, np.float32)
 
 
 def check_hidden_layer_sizes(value: Any) -> tuple[int, ...]:
@@ -80,6 +82,17 @@ def _check_class_weight_values(class_weight: Any) -> None:
     for label, weight in class_weight.items():
         if not isinstance(weight, Real) or not 0 < float(weight) < np.inf:
             raise ValueError(f"class_weight must hold finite weights > 0, got {weight!r} for class {label!r}.")
+
+
+def validate_rows(estimator: Any, X: Any, *args: Any, **options: Any) -> Any:
+    """Call scikit-learn's `validate_data`, which converts X to CSR or to a dtype that is computed in, without noise."""
+    try:
+        with np.errstate(all="ignore"):  # the sum that looks for NaN may overflow
+            return validate_data(estimator, X, *args, accept_sparse="csr", dtype=FLOAT_DTYPES, **options)
+    except (ValueError, TypeError) as error:
+        if "could not convert" not in str(error) and "float() argument" not in str(error):
+            raise
+        raise ValueError(f"X must hold numbers: {error}. Encode other columns, e.g. by OneHotEncoder.") from error
 
 
 def check_not_mixed(y: Any, name: str) -> None:

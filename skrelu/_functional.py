@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
-from skrelu._checks import check_sample_weight
+from skrelu._checks import FLOAT_DTYPES, check_sample_weight
 from skrelu._loss import BinaryLoss, Loss, MultinomialLoss
 from skrelu._network import Network
 from skrelu._objective import Objective
@@ -85,7 +85,8 @@ def loss_and_gradient(
     network, parameters = _check_layers(coefs, intercepts)
     if not (isinstance(alpha, int | float | np.number) and 0 <= alpha < np.inf):
         raise ValueError(f"alpha must be a number in [0, inf), got {alpha!r}.")
-    X = check_array(X, accept_sparse="csr", dtype=(np.float64, np.float32), input_name="X")
+    with np.errstate(all="ignore"):  # the sum that looks for NaN may overflow
+        X = check_array(X, accept_sparse="csr", dtype=FLOAT_DTYPES, input_name="X")
     if X.shape[1] != network.layer_sizes[0]:
         raise ValueError(f"X has {X.shape[1]} features, but coefs[0] has {network.layer_sizes[0]} rows.")
     y = check_array(y, ensure_2d=False, dtype=None, accept_sparse="csr", input_name="y")

@@ -4,19 +4,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from skrelu._monitor import IterateTasks, Monitor
 from skrelu._objective import Objective
 from skrelu._solver import Iterate, Outcome, minimize
 from skrelu._typing import Parameters
-
-# The least relative fall of the objective that is told from noise, by the dtype of the computation. The value is a
-# float64 sum of losses that are rounded in the dtype: docs/decisions/0002 has the measurements.
-_VALUE_TOL: dict[Any, float] = {
-    np.dtype(np.float64): 64 * float(np.finfo(np.float64).eps),
-    np.dtype(np.float32): float(np.finfo(np.float32).eps),
-}
 
 
 @dataclass(frozen=True)
@@ -145,7 +136,7 @@ def _search(
         max_iter=settings.max_iter,
         max_fun=settings.max_fun,
         tol=settings.tol,
-        value_tol=_VALUE_TOL[objective.dtype],
+        value_tol=objective.precision,
         on_iterate=monitor,
     )
     tasks.close()

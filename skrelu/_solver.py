@@ -137,10 +137,8 @@ class _Search:
         self.objective = objective
         self.on_iterate = on_iterate
         value, gradient = objective(start)
-        with np.errstate(over="ignore", invalid="ignore"):
-            # L-BFGS works with the squared norm, so that has to be finite too.
-            if not (np.isfinite(value) and np.isfinite(gradient @ gradient)):
-                raise FloatingPointError("the objective or its gradient is not finite at the starting point")
+        if not _is_finite(value, gradient):
+            raise FloatingPointError("the objective or its gradient is not finite at the starting point")
         self.last = Iterate(0, start.copy(), value, gradient)
         self.iterate = self.last
         self.n_evaluations = 1
@@ -153,26 +151,24 @@ class _Search:
             return self.last.value, self.last.gradient  # scipy asks for the start again
         self.n_evaluations += 1
         value, gradient = self.objective(parameters)
-        with np.errstate(over="ignore", invalid="ignore"):
-            is_finite = np.isfinite(value) and np.isfinite(gradient @ gradient)
-        if not is_finite:
+        if not _is_finite(value, gradient):
             self.overflowed = True
             return self._valley_before(parameters)
         self.last = Iterate(self.iterate.number + 1, parameters.copy(), value, gradient)
         return value, gradient
 
+    @np.errstate(all="ignore")
     def _valley_before(self, parameters: Parameters) -> tuple[float, Parameters]:
         """Answer a step d into overflow by a parabola along d whose minimum lies at a tenth of the step.
 
         It has the iterate's value and slope: q(t) = F + t g.d - 5 t^2 g.d, here at t = 1. Interpolating it, the line
         search tries 0.1 d next; an infinite value would make its interpolation NaN.
         """
-        with np.errstate(all="ignore"):
-            step = parameters - self.iterate.parameters
-            slope = float(self.iterate.gradient @ step)
-            direction = step / np.linalg.norm(step)
-            bend = 10 * float(self.iterate.gradient @ direction)
-            return self.iterate.value - 4 * slope, self.iterate.gradient - bend * direction
+        step = parameters - self.iterate.parameters
+        slope = float(self.iterate.gradient @ step)
+        direction = step / np.linalg.norm(step)
+        bend = 10 * float(self.iterate.gradient @ direction)
+        return self.iterate.value - 4 * slope, self.iterate.gradient - bend * direction
 
     def accept(self, intermediate_result: OptimizeResult) -> None:
         """Take the point evaluated last as the next iterate; scipy reads the argument's name to pass a result."""
@@ -198,3 +194,9 @@ class _Search:
 
     def solution(self, outcome: Outcome) -> Solution:
         return Solution(self.iterate, outcome, self.n_evaluations)
+
+
+@np.errstate(all="ignore")
+def _is_finite(value: float, gradient: Parameters) -> bool:
+    # L-BFGS works with the squared norm of the gradient, so that has to be finite too.
+    return bool(np.isfinite(value) and np.isfinite(gradient @ gradient))

@@ -29,6 +29,10 @@ class WeightedRows:
         """How many rows count."""
         return self.X.shape[0] if self.selection is None else len(self.selection)
 
+    @property
+    def total_weight(self) -> float:
+        return float(self.n_rows if self.sample_weight is None else self.sample_weight[self.numbers()].sum())
+
     def numbers(self) -> Array:
         """Return the numbers of the rows that count."""
         return np.arange(self.X.shape[0]) if self.selection is None else self.selection

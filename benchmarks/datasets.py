@@ -1,0 +1,49 @@
+"""Real data sets for the benchmarks: scikit-learn's own, and those of a folder if one is named.
+
+The folder may hold `adult.csv.gz`, `higgs7500.csv.gz` and `skin.csv.gz` (UCI), and `tables/*.csv.gz` with the class in
+the column `target`. Nominal columns are made one-hot; standardising is left to the pipeline that uses the data.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn import datasets as built_in
+
+Table = tuple[str, NDArray[np.float64], NDArray[np.intp]]
+
+_TARGETS = {"adult": "income", "higgs7500": "signal", "skin": "skin"}
+
+
+def load_built_in() -> Iterator[Table]:
+    """Yield (name, X, y) of scikit-learn's small classification data sets."""
+    for name in ("iris", "wine", "breast_cancer", "digits"):
+        X, y = getattr(built_in, f"load_{name}")(return_X_y=True)
+        yield name, X, y
+
+
+def load_folder(folder: Path) -> Iterator[Table]:
+    """Yield (name, X, y) of every known table in the folder; wdbc and wine are scikit-learn's own."""
+    for path in sorted((folder / "tables").glob("*.csv.gz")):
+        name = path.name.removesuffix(".csv.gz")
+        if name not in ("wdbc", "wine"):
+            yield _read(name, path, "target")
+    for name, target in _TARGETS.items():
+        path = folder / f"{name}.csv.gz"
+        if path.exists():
+            yield _read(name, path, target)
+
+
+def load_all(folder: Path | None) -> Iterator[Table]:
+    """Yield scikit-learn's own data sets and, if a folder is given, its tables."""
+    yield from load_built_in()
+    if folder is not None:
+        yield from load_folder(folder)
+
+
+def _read(name: str, path: Path, target: str) -> Table:
+    frame = pd.read_csv(path, skipinitialspace=True)
+    y = pd.factorize(frame.pop(target), sort=True)[0]
+    return name, pd.get_dummies(frame).to_numpy(np.float64), y

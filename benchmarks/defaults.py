@@ -1,0 +1,117 @@
+"""Defaults against defaults: how good is each classifier if nobody tunes it?
+
+Every classifier is fitted with its default parameters to the same splits of real data sets (nominal columns one-hot,
+standardised, 30% test), one after the other on each split, so that a slow moment of the machine hits all alike.
+
+    python benchmarks/defaults.py                        # scikit-learn's own data sets
+    python benchmarks/defaults.py --data FOLDER          # and those of a folder, see benchmarks/datasets.py
+"""
+
+import argparse
+import json
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import load_all
+from lightgbm import LGBMClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import StandardScaler
+
+from skrelu import DeepLogisticClassifier
+
+CLASSIFIERS: dict[str, Callable[[int], Any]] = {
+    "DeepLogisticClassifier": lambda seed: DeepLogisticClassifier(random_state=seed),
+    "MLPClassifier": lambda seed: MLPClassifier(random_state=seed),
+    "MLPClassifier(early_stopping=True)": lambda seed: MLPClassifier(early_stopping=True, random_state=seed),
+    "LogisticRegression": lambda seed: LogisticRegression(),
+    "LightGBM": lambda seed: LGBMClassifier(random_state=seed, verbose=-1),
+}
+
+
+def evaluate(make: Callable[[int], Any], split: list[Any], seed: int) -> dict[str, float]:
+    """Fit one classifier to one split."""
+    X, X_test, y, y_test = split
+    classifier = make(seed)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        start = time.perf_counter()
+        classifier.fit(X, y)
+        seconds = time.perf_counter() - start
+    n_fit_warnings = len(caught)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="X does not have valid feature names")  # LightGBM's
+        probabilities = classifier.predict_proba(X_test)
+    return {
+        "log_loss": log_loss(y_test, probabilities, labels=classifier.classes_),
+        "accuracy": float((classifier.classes_[probabilities.argmax(axis=1)] == y_test).mean()),
+        "seconds": seconds,
+        "warned": float(n_fit_warnings > 0),
+    }
+
+
+def split_rows(X: np.ndarray, y: np.ndarray, max_rows: int, seed: int) -> list[Any]:
+    """Draw at most `max_rows` rows, split and standardise them."""
+    if len(X) > max_rows:
+        X, _, y, _ = train_test_split(X, y, train_size=max_rows, stratify=y, random_state=seed)
+    X, X_test, y, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=seed)
+    scaler = StandardScaler().fit(X)
+    return [scaler.transform(X), scaler.transform(X_test), y, y_test]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="a folder with more data sets")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--max-rows", type=int, default=20_000)
+    parser.add_argument("--json", type=Path, help="where to write every figure")
+    arguments = parser.parse_args()
+
+    results: dict[str, dict[str, list[dict[str, float]]]] = defaultdict(lambda: defaultdict(list))
+    print("test log-loss, mean over the seeds")
+    print(f"{'':16}{'rows':>7}{'columns':>8}{'classes':>8}" + "".join(f"{name[:20]:>22}" for name in CLASSIFIERS))
+    for data_set, X, y in load_all(arguments.data):
+        for seed in range(arguments.seeds):
+            split = split_rows(X, y, arguments.max_rows, seed)
+            for name, make in CLASSIFIERS.items():
+                results[data_set][name].append(evaluate(make, split, seed))
+        losses = [np.mean([run["log_loss"] for run in results[data_set][name]]) for name in CLASSIFIERS]
+        shape = f"{min(len(X), arguments.max_rows):7d}{X.shape[1]:8d}{len(np.unique(y)):8d}"
+        print(f"{data_set:16}{shape}" + "".join(f"{loss:22.4f}" for loss in losses), flush=True)
+    print_summary(results, arguments.seeds)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=1))
+
+
+def print_summary(results: dict[str, dict[str, list[dict[str, float]]]], n_seeds: int) -> None:
+    """Print one line per classifier, over all data sets with equal weight."""
+    print(f"\n{len(results)} data sets, {n_seeds} splits each")
+    print(
+        f"{'':36}{'log-loss':>10}{'log-loss':>10}{'accuracy':>10}{'fit time':>10}{'fits that':>11}\n"
+        f"{'':36}{'geo. mean':>10}{'mean':>10}{'mean':>10}{'geo. mean':>10}{'warned':>11}"
+    )
+    for name in CLASSIFIERS:
+        mean = {
+            figure: np.array([np.mean([run[figure] for run in runs[name]]) for runs in results.values()])
+            for figure in ("log_loss", "accuracy", "warned")
+        }
+        seconds = np.array([np.median([run["seconds"] for run in runs[name]]) for runs in results.values()])
+        print(
+            f"{name:36}{geometric_mean(mean['log_loss']):10.4f}{mean['log_loss'].mean():10.4f}"
+            f"{mean['accuracy'].mean():10.4f}{geometric_mean(seconds):9.3f}s{mean['warned'].mean():11.1%}"
+        )
+
+
+def geometric_mean(values: np.ndarray) -> float:
+    return float(np.exp(np.log(values).mean()))
+
+
+if __name__ == "__main__":
+    main()

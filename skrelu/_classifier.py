@@ -1,0 +1,433 @@
+"""The estimator: what goes in is checked here, what comes out is written here, and here every warning is given."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from skrelu._checks import (
+    check_class_weight,
+    check_hidden_layer_sizes,
+    check_known_labels,
+    check_not_mixed,
+    check_parameters,
+    check_sample_weight,
+    validate_rows,
+)
+from skrelu._labels import Labels
+from skrelu._network import Network
+from skrelu._objective import Objective, compute_scores
+from skrelu._restarts import Run, Settings, fit_from
+from skrelu._solver import Outcome
+from skrelu._threads import Team, count_threads
+from skrelu._training_data import (
+    WeightedRows,
+    apply_factors,
+    counted_rows,
+    hold_out,
+    hold_out_problem,
+    in_canonical_order,
+    weigh_by_class,
+)
+from skrelu._typing import Array, Parameters, Rows
+
+# Below, early_stopping="auto" would hold out fewer than 20 rows: docs/decisions/0003 has the measurements.
+_ROWS_FOR_EARLY_STOPPING = 200
+
+
+class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+    """PLACEHOLDER"""
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        *,
+        alpha: float = 3.0,
+        class_weight: Any = None,
+        max_iter: int = 100,
+        max_fun: int = 15000,
+        tol: float = 1e-4,
+        early_stopping: Any = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: float = 20,
+        n_init: int = 1,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.alpha = alpha
+        self.class_weight = class_weight
+        self.max_iter = max_iter
+        self.max_fun = max_fun
+        self.tol = tol
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.n_init = n_init
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @with_callbacks
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        """Fit the network to all rows at once.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data, best standardised. float32 is computed in float32; float64 and float32 arrays, memory maps
+            and CSR matrices are not copied.
+        y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_labels)
+            Labels of any kind, or an indicator of 0 and 1 with a column per label (multilabel).
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, finite and not negative. A row of weight zero is left out, also where classes are counted; an
+            integer weight is as good as that many equal rows.
+        X_val, y_val : array-like, default=None
+            Validation data for early stopping, in place of a part of X and y.
+        sample_weight_val : array-like of shape (n_val_samples,), default=None
+            Weights of the validation data.
+
+        Returns
+        -------
+        self : DeepLogisticClassifier
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or the data are not valid, before any work is done. After this or any other error the
+            estimator is as it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the fit ended before a minimum was found, with what to change.
+        UserWarning
+            If the fit was interrupted (Ctrl-C); the best iterate is kept.
+        """
+        check_parameters(self)
+        with _kept_on_error(self):
+            self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> None:
+        is_continued = self.warm_start and hasattr(self, "coefs_")
+        X, y = self._validate_rows(X, y, "y", reset=not is_continued)
+        weights = check_sample_weight(sample_weight, X)
+        labels = Labels.of(y, None if weights is None else weights > 0)
+        check_class_weight(self.class_weight, labels)
+        factors = weigh_by_class(labels, self.class_weight, y, weights)
+        network = Network((X.shape[1], *check_hidden_layer_sizes(self.hidden_layer_sizes), labels.n_outputs))
+        warm_start = self._previous_parameters(network, labels) if is_continued else None
+        random_state = check_random_state(self.random_state)
+        row_weights = apply_factors(labels, factors, y, weights)
+        training = in_canonical_order(WeightedRows(X, labels.encode(y), row_weights, counted_rows(weights)))
+        validation = self._validate_held_out(labels, factors, X_val, y_val, sample_weight_val)
+        if validation is None and self._holds_out(network, training, labels, y):
+            training, validation = hold_out(training, labels, y, self.validation_fraction, random_state)
+
+        known = {
+            "classes_": labels.classes,
+            "n_layers_": len(network.layer_sizes),
+            "n_outputs_": labels.n_outputs,
+            "out_activation_": labels.loss.out_activation,
+        }
+        dtype = X.dtype
+
+        def describe(parameters: Parameters) -> dict[str, Any]:
+            """Return all that `predict` needs besides what `validate_data` has written."""
+            with np.errstate(all="ignore"):
+                coefs, intercepts = network.split(parameters.astype(dtype))
+            return {**known, "coefs_": coefs, "intercepts_": intercepts}
+
+        # Without a hidden layer the objective is convex: another start would end at the same point.
+        n_init = self.n_init if network.has_hidden_layers else 1
+        data = {"X": X, "y": y, "metadata": None if weights is None else {"sample_weight": weights}}
+        context = self._init_callback_context(max_subtasks=self.max_iter if n_init == 1 else n_init)
+        context.call_on_fit_task_begin(estimator=self, **data)
+        with Team(count_threads(self.n_jobs)) as team:
+            try:
+                run = fit_from(
+                    _starts(network, n_init, warm_start, random_state),
+                    _objective(network, labels, training, self.alpha, team),
+                    None if validation is None else _objective(network, labels, validation, 0.0, team),
+                    self._settings(network, n_init, is_validated=validation is not None),
+                    context=context,
+                    estimator=self,
+                    describe=describe,
+                    data=data,
+                )
+            except FloatingPointError as error:
+                raise ValueError(
+                    f"The loss of the starting weights is not finite: X holds values up to {_largest(X):.3g} in "
+                    f"{X.dtype}, and alpha is {self.alpha} for a total weight of {training.total_weight:.3g}. "
+                    "Standardise X."
+                ) from error
+        fitted = describe(run.kept.parameters)
+        if not all(np.isfinite(part).all() for part in fitted["coefs_"] + fitted["intercepts_"]):
+            raise ValueError(f"The fitted weights exceed what {dtype} holds; scale X, or raise alpha.")
+        context.call_on_fit_task_end(estimator=self, **data, reconstruction_attributes=fitted)
+        self.__dict__.update(fitted | _record(run))
+        self._warn_of(run.outcome)
+
+    def _holds_out(self, network: Network, training: WeightedRows, labels: Labels, y: Array) -> bool:
+        """Return whether to hold rows out; "auto" does where it was measured to pay, and where it can be done."""
+        if self.early_stopping != "auto":
+            return bool(self.early_stopping)
+        return (
+            network.has_hidden_layers
+            and training.n_rows >= _ROWS_FOR_EARLY_STOPPING
+            and hold_out_problem(training, labels, y, self.validation_fraction) is None
+        )
+
+    def _settings(self, network: Network, n_init: int, *, is_validated: bool) -> Settings:
+        # Minima of a network may lie on kinks, where the gradient does not vanish: there the fall of the objective
+        # tells when to end. Without a hidden layer there are no kinks, and tol means what it means for a convex fit.
+        is_smooth = not network.has_hidden_layers and not is_validated
+        n_iter_no_change = np.inf if is_smooth else self.n_iter_no_change
+        return Settings(self.max_iter, self.max_fun, self.tol, n_iter_no_change, n_init, self.verbose)
+
+    def _validate_rows(self, X: Any, y: Any, name: str, *, reset: bool) -> tuple[Rows, Array]:
+        """Return X in a dtype that is computed in, and y as an array: 1-d, or 2-d with several columns."""
+        check_not_mixed(y, name)
+        n_needed = 2 if name == "y" else 1
+        X, y = validate_rows(self, X, y, multi_output=True, ensure_min_samples=n_needed, reset=reset)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y.toarray() if issparse(y) else y, warn=True)
+        return X, y
+
+    def _validate_held_out(
+        self, labels: Labels, factors: Array | None, X_val: Any, y_val: Any, sample_weight_val: Any
+    ) -> WeightedRows | None:
+        """Return the caller's validation data, None without."""
+        if X_val is None and y_val is None and sample_weight_val is None:
+            return None
+        if X_val is None or y_val is None:
+            given = [name for name, value in (("X_val", X_val), ("y_val", y_val)) if value is not None]
+            raise ValueError(f"X_val and y_val must be given together, got {given or 'sample_weight_val'} alone.")
+        if not self.early_stopping:  # "auto" takes them
+            raise ValueError("X_val and y_val are for early stopping: set early_stopping=True, or leave them out.")
+        try:
+            X, y = self._validate_rows(X_val, y_val, "y_val", reset=False)
+            weights = check_sample_weight(sample_weight_val, X, "sample_weight_val")
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"X_val, y_val or sample_weight_val is not valid: {error}") from error
+        check_known_labels(y, labels)
+        return WeightedRows(X, labels.encode(y), apply_factors(labels, factors, y, weights), counted_rows(weights))
+
+    def _previous_parameters(self, network: Network, labels: Labels) -> Parameters:
+        """Return the parameters of the previous fit as a start, after checking that they fit."""
+        layer_sizes = _layer_sizes(self.coefs_)
+        if layer_sizes[1:-1] != network.layer_sizes[1:-1]:
+            raise ValueError(
+                "warm_start can only be used where `hidden_layer_sizes` is the same as in the previous call to fit. "
+                f"Previously got {layer_sizes[1:-1]}, now {network.layer_sizes[1:-1]}."
+            )
+        is_same_kind = self.out_activation_ == labels.loss.out_activation and self.n_outputs_ == labels.n_outputs
+        if not is_same_kind or not np.array_equal(self.classes_, labels.classes):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                f"Previously got {self.classes_}, `y` has {labels.classes}."
+            )
+        return network.join(self.coefs_, self.intercepts_).astype(np.float64)
+
+    def _warn_of(self, outcome: Outcome) -> None:
+        if outcome is Outcome.INTERRUPTED:
+            warnings.warn("Training interrupted by user. The best iterate so far is kept.", UserWarning, stacklevel=5)
+        elif outcome in _ADVICE:
+            warnings.warn(
+                f"L-BFGS ended before it found a minimum: {outcome.message} (n_iter_={self.n_iter_}, max_iter="
+                f"{self.max_iter}, max_fun={self.max_fun}). {_ADVICE[outcome]}",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    def decision_function(self, X: Any) -> Array:
+        """Return the raw scores, before the sigmoid or the softmax.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            For two classes the log-odds (nats) of the second one; else one score for each class or label.
+
+        Raises
+        ------
+        ValueError
+            If X does not fit, or is so large that scores overflow.
+        """
+        scores = self._scores(X)
+        return scores[:, 0] if self.n_outputs_ == 1 else scores
+
+    def predict(self, X: Any) -> Array:
+        """Return the most probable label of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Labels as in `classes_`; for multilabel targets an indicator of 0 and 1, 1 where p > 1/2.
+        """
+        scores = self._scores(X)
+        return self._labels().decode(scores)
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`. For multilabel targets the probability of each label, on its own.
+        """
+        scores = self._scores(X)
+        labels = self._labels()
+        with np.errstate(all="ignore"):  # a probability may underflow to 0
+            return labels.loss.probabilities(labels.per_class(scores))
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithm of the probability of each class, computed from the scores.
+
+        It is finite, and right, where the probability itself underflows to 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+            In nats, in the order of `classes_`.
+        """
+        scores = self._scores(X)
+        labels = self._labels()
+        with np.errstate(all="ignore"):
+            return labels.loss.log_probabilities(labels.per_class(scores))
+
+    def _scores(self, X: Any) -> Array:
+        """Return finite scores of shape (n_samples, n_outputs)."""
+        check_is_fitted(self)
+        X = validate_rows(self, X, reset=False)
+        parameters = Network.join(self.coefs_, self.intercepts_)
+        with Team(count_threads(self.n_jobs)) as team:
+            scores = compute_scores(Network(_layer_sizes(self.coefs_)), parameters, X, team)
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                f"X holds values up to {_largest(X):.3g}, for which scores in {scores.dtype} overflow; scale X as the "
+                "training data were."
+            )
+        return scores
+
+    def _labels(self) -> Labels:
+        return Labels.fitted(self.classes_, self.n_outputs_, self.out_activation_)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+_ADVICE = {
+    Outcome.MAX_ITER: "Increase max_iter, raise alpha, or standardise X.",
+    Outcome.MAX_FUN: "Increase max_fun, raise alpha, or standardise X.",
+    Outcome.LINE_SEARCH: "Standardise X, or raise alpha; a larger tol would accept this point.",
+    Outcome.OVERFLOW: "The last finite iterate is kept. Standardise X, or raise alpha.",
+}
+
+
+@contextmanager
+def _kept_on_error(estimator: BaseEstimator) -> Iterator[None]:
+    """Give an estimator back the attributes that `validate_data` writes, if what follows raises."""
+    names = ("n_features_in_", "feature_names_in_")
+    before = {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
+    try:
+        yield
+    except BaseException:
+        for name in names:
+            vars(estimator).pop(name, None)
+        vars(estimator).update(before)
+        raise
+
+
+def _objective(network: Network, labels: Labels, rows: WeightedRows, alpha: float, team: Team) -> Objective:
+    return Objective(
+        network,
+        labels.loss,
+        rows.X,
+        rows.targets,
+        team=team,
+        sample_weight=rows.sample_weight,
+        alpha=float(alpha),
+        selection=rows.selection,
+    )
+
+
+def _starts(
+    network: Network, n_init: int, warm_start: Parameters | None, random_state: np.random.RandomState
+) -> Iterator[Parameters]:
+    """Yield the starting points, the first one from the previous fit if there is one to continue."""
+    for number in range(n_init):
+        if number == 0 and warm_start is not None:
+            yield warm_start
+        else:
+            yield network.initial_parameters(random_state)
+
+
+def _record(run: Run) -> dict[str, Any]:
+    """Return the fitted attributes that tell how the fit went."""
+    outcome = run.outcome
+    return {
+        "loss_": run.kept.value,
+        "best_loss_": min(run.loss_curve, default=run.kept.value),
+        "loss_curve_": run.loss_curve,
+        "validation_scores_": run.validation_scores,
+        "best_validation_score_": run.score,
+        "n_iter_": run.n_iter,
+        "optimize_result_": OptimizeResult(
+            fun=run.kept.value,
+            nit=run.n_iter,
+            nfev=run.n_evaluations,
+            status=outcome.status,
+            success=outcome.is_success,
+            message=outcome.message,
+        ),
+    }
+
+
+def _layer_sizes(coefs: list[Array]) -> tuple[int, ...]:
+    return (coefs[0].shape[0], *(coef.shape[1] for coef in coefs))
+
+
+def _largest(X: Rows) -> float:
+    values = X.data if issparse(X) else X
+    return max(float(values.max(initial=0)), -float(values.min(initial=0)))

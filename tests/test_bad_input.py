@@ -1,0 +1,208 @@
+"""Whatever cannot be right is named before work begins, and what was fitted stays."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from scipy import sparse
+
+from skrelu import DeepLogisticClassifier
+
+RNG = np.random.RandomState(0)
+X = RNG.randn(40, 3)
+Y = np.tile([0, 1], 20)
+
+
+def with_value(value, dtype=float):
+    changed = X.astype(dtype)
+    changed[3, 1] = value
+    return changed
+
+
+def weights_with(value):
+    weights = np.ones(40)
+    weights[5] = value
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        ({"hidden_layer_sizes": 0}, ValueError, "hidden_layer_sizes must hold integers >= 1, got 0"),
+        ({"hidden_layer_sizes": (5, 0)}, ValueError, r"hidden_layer_sizes must hold integers >= 1, got \(5, 0\)"),
+        ({"hidden_layer_sizes": (-1,)}, ValueError, "hidden_layer_sizes must hold integers >= 1"),
+        ({"hidden_layer_sizes": 2.5}, TypeError, "hidden_layer_sizes must be an int or a sequence of int, got 2.5"),
+        ({"hidden_layer_sizes": (2.5,)}, TypeError, "hidden_layer_sizes must hold integers"),
+        ({"hidden_layer_sizes": "a"}, TypeError, "hidden_layer_sizes must be .* got 'a'"),
+        ({"hidden_layer_sizes": ("a",)}, TypeError, "hidden_layer_sizes must hold integers"),
+        ({"hidden_layer_sizes": [[5, 4]]}, TypeError, "hidden_layer_sizes must hold integers"),
+        ({"hidden_layer_sizes": np.ones((2, 2), dtype=int)}, TypeError, "hidden_layer_sizes must hold integers"),
+        ({"hidden_layer_sizes": True}, TypeError, "hidden_layer_sizes"),
+        ({"hidden_layer_sizes": None}, TypeError, "hidden_layer_sizes"),
+        ({"alpha": -1}, ValueError, r"alpha must be a number in \[0, inf\), got -1"),
+        ({"alpha": np.nan}, ValueError, "alpha must be .* got nan"),
+        ({"alpha": np.inf}, ValueError, "alpha must be .* got inf"),
+        ({"alpha": "1"}, TypeError, "alpha must be .* got '1'"),
+        ({"alpha": True}, TypeError, "alpha must be .* got True"),
+        ({"tol": -1e-4}, ValueError, "tol must be"),
+        ({"tol": None}, TypeError, "tol must be"),
+        ({"max_iter": 0}, ValueError, "max_iter must be an integer >= 1, got 0"),
+        ({"max_iter": 10.5}, TypeError, "max_iter must be an integer >= 1, got 10.5"),
+        ({"max_fun": 0}, ValueError, "max_fun must be"),
+        ({"n_init": 0}, ValueError, "n_init must be"),
+        ({"n_iter_no_change": 0}, ValueError, "n_iter_no_change must be"),
+        ({"n_iter_no_change": 1.5}, TypeError, "n_iter_no_change must be"),
+        ({"validation_fraction": 0.0}, ValueError, "validation_fraction must be"),
+        ({"validation_fraction": 1}, ValueError, "validation_fraction must be"),
+        ({"early_stopping": "yes"}, ValueError, "early_stopping must be True, False or 'auto', got 'yes'"),
+        ({"early_stopping": 1}, TypeError, "early_stopping must be"),
+        ({"warm_start": "no"}, TypeError, "warm_start must be"),
+        ({"n_jobs": 0}, ValueError, "n_jobs must be an integer .*not 0"),
+        ({"n_jobs": 1.5}, TypeError, "n_jobs must be"),
+        ({"verbose": -1}, ValueError, "verbose must be"),
+        ({"verbose": "loud"}, TypeError, "verbose must be"),
+        ({"random_state": "seed"}, ValueError, "random_state must be"),
+        ({"random_state": -1}, ValueError, "random_state must be"),
+        ({"class_weight": "equal"}, ValueError, "class_weight must be None, 'balanced' or a dict"),
+        ({"class_weight": [1, 2]}, TypeError, "class_weight must be"),
+        ({"class_weight": {0: -1}}, ValueError, "class_weight must hold finite weights > 0, got -1 for class 0"),
+        ({"class_weight": {0: np.inf}}, ValueError, "class_weight must hold finite"),
+        ({"class_weight": {0: 1, 7: 2}}, ValueError, r"class_weight names classes that y does not hold: \[7\]"),
+    ],
+)
+def test_parameters(parameters, error, message):
+    with pytest.raises(error, match=message):
+        DeepLogisticClassifier(**parameters).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        ({"X": with_value(np.nan)}, ValueError, "Input X contains NaN"),
+        ({"X": with_value(np.inf)}, ValueError, "Input X contains infinity"),
+        ({"X": sparse.csr_array(with_value(np.nan))}, ValueError, "Input X contains NaN"),
+        ({"X": X.astype(complex)}, ValueError, "Complex data not supported"),
+        ({"X": with_value("red", object)}, ValueError, "X must hold numbers.*red"),
+        ({"X": X[:, 0]}, ValueError, "Expected 2D array, got 1D array"),
+        ({"X": X[np.newaxis]}, ValueError, "dim 3"),
+        ({"X": X[:, :0]}, ValueError, r"0 feature\(s\)"),
+        ({"X": X[:1], "y": Y[:1]}, ValueError, r"1 sample"),
+        ({"X": X[:0], "y": Y[:0]}, ValueError, r"0 sample"),
+        ({"X": X[:-1]}, ValueError, r"inconsistent numbers of samples: \[39, 40\]"),
+        ({"y": np.ones(40)}, ValueError, r"y must hold at least two classes, .*only one class: \[1.0\]"),
+        ({"y": X[:, 0]}, ValueError, "Unknown label type: continuous"),
+        ({"y": RNG.randint(3, size=(40, 2))}, ValueError, "multiclass-multioutput"),
+        ({"y": np.where(Y, np.nan, 1.0)}, ValueError, "Input y contains NaN"),
+        ({"y": ["a", 1] * 20}, TypeError, "y must hold labels of one kind"),
+        ({"y": np.array(["a", 1] * 20, dtype=object)}, TypeError, "y must hold labels of one kind"),
+        ({"y": None}, ValueError, "requires y to be passed"),
+        ({"sample_weight": weights_with(np.nan)}, ValueError, "sample_weight contains NaN"),
+        ({"sample_weight": weights_with(np.inf)}, ValueError, "sample_weight contains infinity"),
+        ({"sample_weight": weights_with(-1)}, ValueError, "sample_weight must not be negative, got -1"),
+        ({"sample_weight": np.zeros(40)}, ValueError, "sample_weight"),
+        ({"sample_weight": np.ones(39)}, ValueError, r"sample_weight.shape == \(39,\)"),
+        ({"sample_weight": np.ones((40, 2))}, ValueError, "sample_weight|Sample weights"),
+        ({"sample_weight": 1.0 * Y}, ValueError, "only one class in rows of positive weight"),
+        ({"X_val": X}, ValueError, r"X_val and y_val must be given together, got \['X_val'\] alone"),
+        ({"y_val": Y}, ValueError, "X_val and y_val must be given together"),
+        ({"sample_weight_val": np.ones(40)}, ValueError, "X_val and y_val must be given together"),
+        ({"X_val": X[:, :2], "y_val": Y}, ValueError, "X_val, y_val .* is not valid: X has 2 features"),
+        ({"X_val": X[:-1], "y_val": Y}, ValueError, "X_val, y_val .* inconsistent"),
+        ({"X_val": with_value(np.nan), "y_val": Y}, ValueError, "X_val, y_val .* NaN"),
+        ({"X_val": X[:0], "y_val": Y[:0]}, ValueError, "X_val, y_val .* 0 sample"),
+        ({"X_val": X, "y_val": Y + 1}, ValueError, r"y_val holds labels that y does not: \[2\]"),
+        ({"X_val": X, "y_val": np.column_stack([Y, Y])}, ValueError, "y_val must be like y"),
+        ({"X_val": X, "y_val": Y, "sample_weight_val": np.zeros(40)}, ValueError, "sample_weight_val"),
+        ({"X_val": X, "y_val": Y, "sample_weight_val": -np.ones(40)}, ValueError, "sample_weight_val"),
+    ],
+)
+def test_data(data, error, message):
+    model = DeepLogisticClassifier((4,), random_state=0).fit(X, Y)
+    before = model.predict_proba(X)
+    with pytest.raises(error, match=message):
+        model.fit(**({"X": X, "y": Y} | data))
+    assert_array_equal(model.predict_proba(X), before)
+
+
+def test_validation_data_without_early_stopping():
+    with pytest.raises(ValueError, match="early_stopping=True"):
+        DeepLogisticClassifier(early_stopping=False).fit(X, Y, X_val=X, y_val=Y)
+
+
+def test_validation_sets_that_are_too_small():
+    with pytest.raises(ValueError, match="too small: validation_fraction=0.01 of 40 rows"):
+        DeepLogisticClassifier(early_stopping=True, validation_fraction=0.01).fit(X, Y)
+    with pytest.raises(ValueError, match="too small"):
+        DeepLogisticClassifier(early_stopping=True).fit(X, np.r_[Y[:-1], 2])
+
+
+def test_class_weight_of_multilabel_targets():
+    with pytest.raises(ValueError, match="class_weight must be None for multilabel"):
+        DeepLogisticClassifier(class_weight="balanced").fit(X, np.column_stack([Y, 1 - Y]))
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "decision_function"])
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (X[:, :2], "X has 2 features, but DeepLogisticClassifier is expecting 3"),
+        (with_value(np.nan), "Input X contains NaN"),
+        (X[:0], "0 sample"),
+        (with_value("red", object), "X must hold numbers.*red"),
+    ],
+)
+def test_rows_to_predict(method, rows, message):
+    model = DeepLogisticClassifier((4,), random_state=0).fit(X, Y)
+    with pytest.raises(ValueError, match=message):
+        getattr(model, method)(rows)
+
+
+class TestScales:
+    """Data of any magnitude give finite probabilities or a clear error, and no warning of numpy."""
+
+    SCALES = [(np.float64, scale) for scale in (1e-300, 1e-150, 1e-20, 1e20, 1e100, 1e150, 1e155, 1e200, 1e300)] + [
+        (np.float32, scale) for scale in (1e-40, 1e-30, 1e-10, 1e10, 1e18, 1e20, 1e30, 3e37)
+    ]
+
+    @pytest.mark.parametrize("hidden", [(), (4,), (6, 4)])
+    @pytest.mark.parametrize("classes", [2, 3, "multilabel"])
+    @pytest.mark.parametrize(("dtype", "scale"), SCALES)
+    @pytest.mark.parametrize("alpha", [0.0, 1.0])
+    def test_fit(self, dtype, scale, hidden, classes, alpha):
+        rows = np.clip(X, -3, 3).astype(dtype) * dtype(scale)
+        y = np.column_stack([Y, X[:, 0] > 0]).astype(int) if classes == "multilabel" else np.arange(40) % classes
+        model = DeepLogisticClassifier(hidden, alpha=alpha, random_state=0)
+        with np.errstate(all="warn"), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.filterwarnings("ignore", message="L-BFGS ended before it found a minimum")
+            try:
+                model.fit(rows, y)
+            except ValueError as error:
+                assert "X holds values up to" in str(error)  # noqa: PT017 - either outcome is right
+                assert scale > 1
+                return
+            assert all(np.isfinite(part).all() for part in model.coefs_ + model.intercepts_)
+            probabilities = model.predict_proba(rows)
+        assert np.isfinite(probabilities).all()
+        assert ((probabilities >= 0) & (probabilities <= 1)).all()
+
+    @pytest.mark.parametrize("hidden", [(), (4,), (6, 4)])
+    @pytest.mark.parametrize("classes", [2, 3])
+    @pytest.mark.parametrize(("dtype", "scale"), [*SCALES, (np.float64, 1.7e308), (np.float32, 3.4e38)])
+    def test_predict(self, dtype, scale, hidden, classes):
+        model = DeepLogisticClassifier(hidden, random_state=0).fit(X.astype(dtype), np.arange(40) % classes)
+        rows = np.clip(X, -1, 1).astype(dtype) * dtype(scale)
+        with np.errstate(all="warn"), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                probabilities = model.predict_proba(rows)
+            except ValueError as error:
+                assert "X holds values up to" in str(error)  # noqa: PT017
+                assert scale > 1e30
+                return
+        assert np.isfinite(probabilities).all()
+
+    def test_float32_model_and_larger_float64_rows(self):
+        model = DeepLogisticClassifier((4,), random_state=0).fit(X.astype(np.float32), Y)
+        assert np.isfinite(model.predict_log_proba(X * 1e100)).all()
