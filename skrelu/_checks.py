@@ -92,7 +92,7 @@ def validate_rows(estimator: Any, X: Any, *args: Any, **options: Any) -> Any:
     except (ValueError, TypeError) as error:
         if "could not convert" not in str(error) and "float() argument" not in str(error):
             raise
-        raise ValueError(f"X must hold numbers: {error}. Encode other columns, e.g. by OneHotEncoder.") from error
+        raise type(error)(f"X must hold numbers: {error}. Encode other columns, e.g. by OneHotEncoder.") from error
 
 
 def check_not_mixed(y: Any, name: str) -> None:

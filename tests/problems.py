@@ -1,5 +1,6 @@
 """Random problems for the tests: an architecture, its weights, data and targets of every kind."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,7 @@ def make_problem(kind, hidden=(5, 4), n_samples=13, n_features=3, n_outputs=3, s
     rng = np.random.RandomState(seed)
     n_outputs = 1 if kind == "binary" else n_outputs
     sizes = (n_features, *hidden, n_outputs)
-    coefs = [scale * rng.randn(n, m) for n, m in zip(sizes[:-1], sizes[1:], strict=True)]
+    coefs = [scale * rng.randn(n, m) for n, m in itertools.pairwise(sizes)]
     intercepts = [scale * rng.randn(m) for m in sizes[1:]]
     X = rng.randn(n_samples, n_features)
     if kind == "binary":

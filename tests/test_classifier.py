@@ -1,3 +1,4 @@
+import itertools
 import pickle
 import warnings
 
@@ -69,7 +70,7 @@ class TestFittedAttributes:
         X, y = load(name)
         model = DeepLogisticClassifier(hidden, random_state=0).fit(X, y)
         sizes = (X.shape[1], *hidden, n_outputs)
-        assert [coef.shape for coef in model.coefs_] == list(zip(sizes[:-1], sizes[1:], strict=True))
+        assert [coef.shape for coef in model.coefs_] == list(itertools.pairwise(sizes))
         assert [intercept.shape for intercept in model.intercepts_] == [(size,) for size in sizes[1:]]
         assert (model.n_layers_, model.n_outputs_, model.out_activation_) == (len(sizes), n_outputs, activation)
         assert model.classes_.tolist() == classes

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from skrelu import loss_and_gradient
@@ -98,7 +99,7 @@ def test_objective_and_gradient_are_those_of_mlpclassifier(kind, weighted):
     problem = make_problem(kind, (6, 4), n_samples=50, scale=0.5)
     weights = np.random.RandomState(3).rand(50) if weighted else None
     mlp = MLPClassifier((6, 4), alpha=alpha, solver="lbfgs", max_iter=1, random_state=0)
-    with np.errstate(all="ignore"), pytest.warns(UserWarning):
+    with np.errstate(all="ignore"), pytest.warns(ConvergenceWarning, match="lbfgs failed to converge"):
         mlp.fit(problem.X, problem.y)
     mlp.coefs_ = [coef.copy() for coef in problem.coefs]
     mlp.intercepts_ = [intercept.copy() for intercept in problem.intercepts]

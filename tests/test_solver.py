@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -30,7 +32,7 @@ def test_it_finds_a_minimum_and_tells_every_iterate():
     for iterate in iterates:
         assert iterate.value == rosen(iterate.parameters)
         assert_array_equal(iterate.gradient, rosen_der(iterate.parameters))
-    assert all(later.value <= earlier.value for earlier, later in zip(iterates[:-1], iterates[1:], strict=True))
+    assert all(later.value <= earlier.value for earlier, later in itertools.pairwise(iterates))
     assert solution.iterate is iterates[-1]
 
 

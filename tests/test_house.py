@@ -1,0 +1,97 @@
+"""The house is in order: imports go down only, docstrings tell the truth."""
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import skrelu
+from skrelu import DeepLogisticClassifier
+
+PACKAGE = Path(skrelu.__file__).parent
+
+# Top to bottom; each file may import only files below it.
+LAYERS = [
+    "__init__",
+    "_classifier",
+    "_functional",
+    "_restarts",
+    "_monitor",
+    "_solver",
+    "_training_data",
+    "_checks",
+    "_labels",
+    "_objective",
+    "_blocks",
+    "_threads",
+    "_network",
+    "_loss",
+    "_typing",
+]
+
+
+def imports_of(name):
+    """Return the files of the package that a file imports."""
+    tree = ast.parse((PACKAGE / f"{name}.py").read_text())
+    modules = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name} has a relative import"
+            modules.add(node.module)
+        elif isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+    return {module.split(".")[1] for module in modules if module.startswith("skrelu.")}
+
+
+def test_every_file_has_its_place():
+    assert sorted(LAYERS) == sorted(path.stem for path in PACKAGE.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_each_file_imports_only_files_below_it(name):
+    below = LAYERS[LAYERS.index(name) + 1 :]
+    assert imports_of(name) <= set(below)
+
+
+def test_network_and_loss_know_neither_each_other_nor_anything_above():
+    assert imports_of("_network") == imports_of("_loss") == {"_typing"}
+
+
+def test_the_solver_is_called_in_one_place():
+    places = [
+        path.name for path in PACKAGE.glob("*.py") if re.search(r"scipy_minimize\(|fmin_l_bfgs_b", path.read_text())
+    ]
+    assert places == ["_solver.py"]
+
+
+def test_the_docstring_names_every_parameter_with_its_default():
+    documented = dict(re.findall(r"^    (\w+) : .*default=(.+)$", DeepLogisticClassifier.__doc__, flags=re.M))
+    parameters = list(inspect.signature(DeepLogisticClassifier).parameters.values())
+    assert {name: documented[name] for name in documented} == {
+        parameter.name: str(parameter.default).replace("auto", "'auto'") for parameter in parameters
+    }
+
+
+def test_the_docstring_names_every_fitted_attribute():
+    from sklearn.datasets import load_iris
+
+    model = DeepLogisticClassifier((3,), max_iter=1000, random_state=0).fit(*load_iris(return_X_y=True))
+    section = DeepLogisticClassifier.__doc__.split("Attributes\n")[1].split("See Also")[0]
+    documented = set(re.findall(r"^    (\w+_) : ", section, flags=re.M))
+    fitted = {name for name in vars(model) if name.endswith("_") and not name.startswith("_")}
+    assert documented == fitted | {"feature_names_in_"}
+
+
+@pytest.mark.parametrize(
+    "public",
+    [skrelu.loss_and_gradient, *(m for n, m in vars(DeepLogisticClassifier).items() if n[0] != "_" and callable(m))],
+)
+def test_public_functions_document_parameters_and_returns(public):
+    if public.__name__ in ("set_fit_request", "set_score_request"):  # made by scikit-learn
+        return
+    for section in ("Parameters", "Returns"):
+        assert f"{section}\n" in public.__doc__
+    for name in inspect.signature(public).parameters:
+        assert name == "self" or re.search(rf"^ +[\w, ]*\b{name}\b[\w, ]* : ", public.__doc__, flags=re.M)

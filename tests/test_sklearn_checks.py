@@ -1,0 +1,23 @@
+"""scikit-learn's own checks, with no expected failure."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skrelu import DeepLogisticClassifier
+
+ESTIMATORS = [
+    DeepLogisticClassifier(hidden_layer_sizes=sizes, alpha=alpha)
+    for sizes in [(), (7,), (6, 4), (100,)]
+    for alpha in (0, 1)
+] + [DeepLogisticClassifier()]
+
+
+@pytest.mark.filterwarnings(
+    # The checks fit data that are neither scaled nor separable for as long as max_iter lets them.
+    "ignore:L-BFGS ended before it found a minimum:sklearn.exceptions.ConvergenceWarning",
+    # check_array_api_input needs SCIPY_ARRAY_API in the environment, for any estimator.
+    "ignore:.*SCIPY_ARRAY_API:sklearn.exceptions.SkipTestWarning",
+)
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learn(estimator, check):
+    check(estimator)
