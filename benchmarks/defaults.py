@@ -5,6 +5,7 @@ standardised, 30% test), one after the other on each split, so that a slow momen
 
     python benchmarks/defaults.py                        # scikit-learn's own data sets
     python benchmarks/defaults.py --data FOLDER          # and those of a folder, see benchmarks/datasets.py
+    python benchmarks/defaults.py --ablation             # our own default against its neighbours
 """
 
 import argparse
@@ -33,6 +34,28 @@ CLASSIFIERS: dict[str, Callable[[int], Any]] = {
     "MLPClassifier(early_stopping=True)": lambda seed: MLPClassifier(early_stopping=True, random_state=seed),
     "LogisticRegression": lambda seed: LogisticRegression(),
     "LightGBM": lambda seed: LGBMClassifier(random_state=seed, verbose=-1),
+}
+
+
+def make_variant(**changes: Any) -> Callable[[int], Any]:
+    return lambda seed: DeepLogisticClassifier(random_state=seed, **changes)
+
+
+ABLATION: dict[str, Callable[[int], Any]] = {
+    "default": make_variant(),
+    **{f"alpha={alpha}": make_variant(alpha=alpha) for alpha in (1e-4, 0.3, 1.0, 2.0, 5.0, 10.0)},
+    "early_stopping=False": make_variant(early_stopping=False),
+    "early_stopping=False, alpha=1e-4": make_variant(early_stopping=False, alpha=1e-4),
+    "early_stopping=True": make_variant(early_stopping=True),
+    "validation_fraction=0.2": make_variant(validation_fraction=0.2),
+    "n_iter_no_change=10": make_variant(n_iter_no_change=10),
+    "n_iter_no_change=40": make_variant(n_iter_no_change=40),
+    "max_iter=50": make_variant(max_iter=50),
+    "max_iter=200": make_variant(max_iter=200),
+    "max_iter=1000": make_variant(max_iter=1000),
+    "tol=1e-3": make_variant(tol=1e-3),
+    "tol=1e-5": make_variant(tol=1e-5),
+    "(50, 50)": make_variant(hidden_layer_sizes=(50, 50)),
 }
 
 
@@ -71,18 +94,20 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a folder with more data sets")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--max-rows", type=int, default=20_000)
+    parser.add_argument("--ablation", action="store_true", help="compare variants of our own default")
     parser.add_argument("--json", type=Path, help="where to write every figure")
     arguments = parser.parse_args()
 
+    classifiers = ABLATION if arguments.ablation else CLASSIFIERS
     results: dict[str, dict[str, list[dict[str, float]]]] = defaultdict(lambda: defaultdict(list))
     print("test log-loss, mean over the seeds")
-    print(f"{'':16}{'rows':>7}{'columns':>8}{'classes':>8}" + "".join(f"{name[:20]:>22}" for name in CLASSIFIERS))
+    print(f"{'':16}{'rows':>7}{'columns':>8}{'classes':>8}" + "".join(f"{name[:20]:>22}" for name in classifiers))
     for data_set, X, y in load_all(arguments.data):
         for seed in range(arguments.seeds):
             split = split_rows(X, y, arguments.max_rows, seed)
-            for name, make in CLASSIFIERS.items():
+            for name, make in classifiers.items():
                 results[data_set][name].append(evaluate(make, split, seed))
-        losses = [np.mean([run["log_loss"] for run in results[data_set][name]]) for name in CLASSIFIERS]
+        losses = [np.mean([run["log_loss"] for run in results[data_set][name]]) for name in classifiers]
         shape = f"{min(len(X), arguments.max_rows):7d}{X.shape[1]:8d}{len(np.unique(y)):8d}"
         print(f"{data_set:16}{shape}" + "".join(f"{loss:22.4f}" for loss in losses), flush=True)
     print_summary(results, arguments.seeds)
@@ -97,7 +122,7 @@ def print_summary(results: dict[str, dict[str, list[dict[str, float]]]], n_seeds
         f"{'':36}{'log-loss':>10}{'log-loss':>10}{'accuracy':>10}{'fit time':>10}{'fits that':>11}\n"
         f"{'':36}{'geo. mean':>10}{'mean':>10}{'mean':>10}{'geo. mean':>10}{'warned':>11}"
     )
-    for name in CLASSIFIERS:
+    for name in next(iter(results.values())):
         mean = {
             figure: np.array([np.mean([run[figure] for run in runs[name]]) for runs in results.values()])
             for figure in ("log_loss", "accuracy", "warned")

@@ -1,6 +1,5 @@
 """Hyper-parameters and data that cannot be right, named before work begins."""
 
-from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from skrelu._labels import Labels
+from skrelu._labels import Labels, check_indicator
 from skrelu._typing import Array, Rows
 
 FLOAT_DTYPES = (np.float64, np.float32)
@@ -18,7 +17,7 @@ def check_hidden_layer_sizes(value: Any) -> tuple[int, ...]:
     """Return `hidden_layer_sizes` as a tuple of int; an int stands for one layer, an empty sequence for none."""
     if _is_integer(value):
         sizes = [value]
-    elif isinstance(value, Iterable) and not isinstance(value, str | bytes | dict | set):
+    elif isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1):
         sizes = list(value)
     else:
         raise TypeError(f"hidden_layer_sizes must be an int or a sequence of int, got {value!r}.")
@@ -34,8 +33,7 @@ def _is_integer(value: Any) -> bool:
 
 
 def check_parameters(estimator: Any) -> None:
-    """Raise a TypeError or a ValueError that names the first hyper-parameter that is not allowed."""
-    check_hidden_layer_sizes(estimator.hidden_layer_sizes)
+    """Raise a TypeError or a ValueError that names the first hyper-parameter, of any but the layers, not allowed."""
     _check_number(estimator, "alpha", Real, "in [0, inf)", lambda value: 0 <= value < np.inf)
     _check_number(estimator, "tol", Real, "in [0, inf)", lambda value: 0 <= value < np.inf)
     _check_number(estimator, "validation_fraction", Real, "in (0, 1)", lambda value: 0 < value < 1)
@@ -146,8 +144,9 @@ def check_known_labels(y_val: Array, labels: Labels) -> None:
     n_columns = 1 if y_val.ndim == 1 else y_val.shape[1]
     if n_columns != (labels.n_outputs if labels.is_multilabel else 1):
         raise ValueError(f"y_val must be like y, got shape {y_val.shape} for {labels.n_outputs} output(s).")
-    known: Array = np.arange(2) if labels.is_multilabel else labels.classes
-    found = np.unique(y_val.data if hasattr(y_val, "tocsr") else y_val)
-    unknown = np.setdiff1d(found, known)
+    if labels.is_multilabel:
+        check_indicator(y_val, "y_val")
+        return
+    unknown = np.setdiff1d(y_val, labels.classes)
     if len(unknown):
-        raise ValueError(f"y_val holds labels that y does not: {unknown.tolist()}; y holds {known.tolist()}.")
+        raise ValueError(f"y_val holds labels that y does not: {unknown.tolist()}; y holds {labels.classes.tolist()}.")

@@ -27,20 +27,20 @@ from skrelu._labels import Labels
 from skrelu._network import Network
 from skrelu._objective import Objective, compute_scores
 from skrelu._restarts import Run, Settings, fit_from
-from skrelu._solver import Outcome
+from skrelu._solver import NotFiniteError, Outcome
 from skrelu._threads import Team, count_threads
 from skrelu._training_data import (
     WeightedRows,
     apply_factors,
+    class_factors,
     counted_rows,
     hold_out,
     hold_out_problem,
     in_canonical_order,
-    weigh_by_class,
 )
 from skrelu._typing import Array, Parameters, Rows
 
-# Below, early_stopping="auto" would hold out fewer than 20 rows: docs/decisions/0003 has the measurements.
+# Below, early_stopping="auto" would hold out fewer than 20 rows by default: docs/decisions/0003 has the measurements.
 _ROWS_FOR_EARLY_STOPPING = 200
 
 
@@ -143,8 +143,9 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
     -----
     The fit supports scikit-learn's callbacks (`set_callbacks`), with one task per iterate.
 
-    The rows of tables of up to 2048 rows are fitted in an order of their own, and equal rows as one of their total
-    weight, so that neither their order nor integer weights in place of repeated rows change a bit of the model.
+    The rows of tables of up to 2048 rows (and 2**20 values) are fitted in an order of their own and, if none are held
+    out, equal rows as one of their total weight. So neither their order nor integer weights in place of repeated rows
+    change a bit of the model.
 
     The defaults were chosen by `benchmarks/defaults.py`, which fits every classifier with its default parameters to
     DEFAULTS_COUNT real data sets (60 to 20000 rows, 2 to 15 classes, standardised, 30% test):
@@ -167,9 +168,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
     >>> from skrelu import DeepLogisticClassifier
     >>> X, X_test, y, y_test = train_test_split(*load_breast_cancer(return_X_y=True), random_state=0)
     >>> model = make_pipeline(StandardScaler(), DeepLogisticClassifier(random_state=0)).fit(X, y)
-    >>> model.predict_proba(X_test[:2]).round(1)
-    array([[1., 0.],
-           [0., 1.]])
+    >>> model.predict(X_test[:5])
+    array([0, 1, 1, 1, 1])
     >>> model.score(X_test, y_test) > 0.95
     True
     """
@@ -224,12 +224,12 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data, best standardised. float32 is computed in float32; float64 and float32 arrays, memory maps
-            and CSR matrices are not copied.
+            and CSR matrices are not copied, but early stopping copies the rows of a sparse X.
         y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_labels)
             Labels of any kind, or an indicator of 0 and 1 with a column per label (multilabel).
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights, finite and not negative. A row of weight zero is left out, also where classes are counted; an
-            integer weight is as good as that many equal rows.
+            Weights, finite and not negative. A row of weight zero is left out, also where classes are counted. An
+            integer weight is as good as that many equal rows, unless early stopping divides these.
         X_val, y_val : array-like, default=None
             Validation data for early stopping, in place of a part of X and y.
         sample_weight_val : array-like of shape (n_val_samples,), default=None
@@ -252,26 +252,42 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         UserWarning
             If the fit was interrupted (Ctrl-C); the best iterate is kept.
         """
+        hidden_layer_sizes = check_hidden_layer_sizes(self.hidden_layer_sizes)
         check_parameters(self)
-        with _kept_on_error(self):
-            self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        with _kept_on_error(self), np.errstate(all="ignore"):
+            self._fit(hidden_layer_sizes, X, y, sample_weight, X_val, y_val, sample_weight_val)
         return self
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> None:
+    def _fit(
+        self,
+        hidden_layer_sizes: tuple[int, ...],
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        X_val: Any,
+        y_val: Any,
+        sample_weight_val: Any,
+    ) -> None:
         is_continued = self.warm_start and hasattr(self, "coefs_")
         X, y = self._validate_rows(X, y, "y", reset=not is_continued)
         weights = check_sample_weight(sample_weight, X)
         labels = Labels.of(y, None if weights is None else weights > 0)
         check_class_weight(self.class_weight, labels)
-        factors = weigh_by_class(labels, self.class_weight, y, weights)
-        network = Network((X.shape[1], *check_hidden_layer_sizes(self.hidden_layer_sizes), labels.n_outputs))
+        # The same objective with weights of at most 1, as products and sums of larger ones may overflow.
+        exponent = 0 if weights is None else int(np.frexp(weights.max())[1])
+        scaled = None if weights is None else np.ldexp(weights, -exponent)
+        alpha = float(np.ldexp(self.alpha, -exponent))
+        targets = labels.encode(y)
+        factors = class_factors(labels, self.class_weight, targets, scaled)
+        training = WeightedRows(X, targets, apply_factors(labels, factors, targets, scaled), counted_rows(scaled))
+        validation = self._validate_held_out(labels, factors, X_val, y_val, sample_weight_val)
+        network = Network((X.shape[1], *hidden_layer_sizes, labels.n_outputs))
         warm_start = self._previous_parameters(network, labels) if is_continued else None
         random_state = check_random_state(self.random_state)
-        row_weights = apply_factors(labels, factors, y, weights)
-        training = in_canonical_order(WeightedRows(X, labels.encode(y), row_weights, counted_rows(weights)))
-        validation = self._validate_held_out(labels, factors, X_val, y_val, sample_weight_val)
-        if validation is None and self._holds_out(network, training, labels, y):
-            training, validation = hold_out(training, labels, y, self.validation_fraction, random_state)
+        holds_out = validation is None and self._holds_out(network, training, labels)
+        training = in_canonical_order(training, merge=not holds_out)
+        if holds_out:
+            training, validation = hold_out(training, labels, self.validation_fraction, random_state)
 
         known = {
             "classes_": labels.classes,
@@ -296,7 +312,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
             try:
                 run = fit_from(
                     _starts(network, n_init, warm_start, random_state),
-                    _objective(network, labels, training, self.alpha, team),
+                    _objective(network, labels, training, alpha, team),
                     None if validation is None else _objective(network, labels, validation, 0.0, team),
                     self._settings(network, n_init, is_validated=validation is not None),
                     context=context,
@@ -304,27 +320,30 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
                     describe=describe,
                     data=data,
                 )
-            except FloatingPointError as error:
+            except NotFiniteError as error:
+                largest = {"X": _largest(X), "X_val": 0.0 if validation is None else _largest(validation.X)}
                 raise ValueError(
-                    f"The loss of the starting weights is not finite: X holds values up to {_largest(X):.3g} in "
-                    f"{X.dtype}, and alpha is {self.alpha} for a total weight of {training.total_weight:.3g}. "
-                    "Standardise X."
+                    f"A fit cannot begin, as {error}: X holds values up to {largest['X']:.3g}"
+                    + (f", the validation data up to {largest['X_val']:.3g}" if validation is not None else "")
+                    + f", and alpha is {self.alpha} for a total weight of "
+                    f"{np.ldexp(training.total_weight, exponent):.3g}. "
+                    + ("Standardise X." if max(largest.values()) > 1e6 else "Rescale sample_weight and alpha.")
                 ) from error
         fitted = describe(run.kept.parameters)
         if not all(np.isfinite(part).all() for part in fitted["coefs_"] + fitted["intercepts_"]):
             raise ValueError(f"The fitted weights exceed what {dtype} holds; scale X, or raise alpha.")
         context.call_on_fit_task_end(estimator=self, **data, reconstruction_attributes=fitted)
+        self._warn_of(run)  # which may be an error to the caller, and then nothing is written
         self.__dict__.update(fitted | _record(run))
-        self._warn_of(run.outcome)
 
-    def _holds_out(self, network: Network, training: WeightedRows, labels: Labels, y: Array) -> bool:
+    def _holds_out(self, network: Network, training: WeightedRows, labels: Labels) -> bool:
         """Return whether to hold rows out; "auto" does where it was measured to pay, and where it can be done."""
         if self.early_stopping != "auto":
             return bool(self.early_stopping)
         return (
             network.has_hidden_layers
             and training.n_rows >= _ROWS_FOR_EARLY_STOPPING
-            and hold_out_problem(training, labels, y, self.validation_fraction) is None
+            and hold_out_problem(training, labels, self.validation_fraction) is None
         )
 
     def _settings(self, network: Network, n_init: int, *, is_validated: bool) -> Settings:
@@ -360,7 +379,10 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         except (ValueError, TypeError) as error:
             raise type(error)(f"X_val, y_val or sample_weight_val is not valid: {error}") from error
         check_known_labels(y, labels)
-        return WeightedRows(X, labels.encode(y), apply_factors(labels, factors, y, weights), counted_rows(weights))
+        targets = labels.encode(y)
+        if weights is not None:
+            weights = weights / weights.max()
+        return WeightedRows(X, targets, apply_factors(labels, factors, targets, weights), counted_rows(weights))
 
     def _previous_parameters(self, network: Network, labels: Labels) -> Parameters:
         """Return the parameters of the previous fit as a start, after checking that they fit."""
@@ -378,12 +400,13 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
             )
         return network.join(self.coefs_, self.intercepts_).astype(np.float64)
 
-    def _warn_of(self, outcome: Outcome) -> None:
+    def _warn_of(self, run: Run) -> None:
+        outcome = run.outcome
         if outcome is Outcome.INTERRUPTED:
             warnings.warn("Training interrupted by user. The best iterate so far is kept.", UserWarning, stacklevel=5)
         elif outcome in _ADVICE:
             warnings.warn(
-                f"L-BFGS ended before it found a minimum: {outcome.message} (n_iter_={self.n_iter_}, max_iter="
+                f"L-BFGS ended before it found a minimum: {outcome.message} (n_iter_={run.n_iter}, max_iter="
                 f"{self.max_iter}, max_fun={self.max_fun}). {_ADVICE[outcome]}",
                 ConvergenceWarning,
                 stacklevel=5,

@@ -1,12 +1,14 @@
 """The objective and its gradient as one public function, for those who check the mathematics."""
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
-from skrelu._checks import FLOAT_DTYPES, check_sample_weight
+from skrelu._checks import FLOAT_DTYPES, check_not_mixed, check_sample_weight
+from skrelu._labels import Labels, check_indicator
 from skrelu._loss import BinaryLoss, Loss, MultinomialLoss
 from skrelu._network import Network
 from skrelu._objective import Objective
@@ -21,7 +23,7 @@ def loss_and_gradient(
     y: Any,
     *,
     sample_weight: Any = None,
-    alpha: float = 0.0,
+    alpha: Any = 0.0,
 ) -> tuple[float, list[Array], list[Array]]:
     r"""Return the loss of a ReLU network, summed over samples, and its gradient.
 
@@ -83,12 +85,13 @@ def loss_and_gradient(
     (array([[-1.]]), array([0.]))
     """
     network, parameters = _check_layers(coefs, intercepts)
-    if not (isinstance(alpha, int | float | np.number) and 0 <= alpha < np.inf):
+    if isinstance(alpha, bool) or not isinstance(alpha, Real) or not 0 <= float(alpha) < np.inf:
         raise ValueError(f"alpha must be a number in [0, inf), got {alpha!r}.")
     with np.errstate(all="ignore"):  # the sum that looks for NaN may overflow
         X = check_array(X, accept_sparse="csr", dtype=FLOAT_DTYPES, input_name="X")
     if X.shape[1] != network.layer_sizes[0]:
         raise ValueError(f"X has {X.shape[1]} features, but coefs[0] has {network.layer_sizes[0]} rows.")
+    check_not_mixed(y, "y")
     y = check_array(y, ensure_2d=False, dtype=None, accept_sparse="csr", input_name="y")
     check_consistent_length(X, y)
     weights = check_sample_weight(sample_weight, X)
@@ -102,8 +105,8 @@ def loss_and_gradient(
 
 def _check_layers(coefs: Sequence[Any], intercepts: Sequence[Any]) -> tuple[Network, Array]:
     """Return the network that the shapes describe and its flat parameters."""
-    weights = [np.asarray(coef, dtype=np.float64) for coef in coefs]
-    biases = [np.asarray(intercept, dtype=np.float64) for intercept in intercepts]
+    weights = [_check_numbers(coef, f"coefs[{l}]") for l, coef in enumerate(coefs)]
+    biases = [_check_numbers(intercept, f"intercepts[{l}]") for l, intercept in enumerate(intercepts)]
     if not weights or len(weights) != len(biases):
         raise ValueError(
             f"coefs and intercepts must hold one array per layer, got {len(weights)} and {len(biases)} arrays."
@@ -122,13 +125,18 @@ def _check_layers(coefs: Sequence[Any], intercepts: Sequence[Any]) -> tuple[Netw
     return network, network.join(weights, biases)
 
 
+def _check_numbers(array: Any, name: str) -> Array:
+    try:
+        return check_array(array, dtype=np.float64, ensure_2d=False, input_name=name)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"{name} must be an array of finite numbers: {error}") from error
+
+
 def _encode(y: Any, n_outputs: int) -> tuple[Loss, Array]:
     """Return the loss that the shapes of y and of the output ask for, and its targets."""
     if y.ndim == 2 and y.shape[1] == n_outputs and n_outputs > 1:
-        y = y.toarray() if hasattr(y, "toarray") else y
-        if not np.isin(y, [0, 1]).all():
-            raise ValueError("y must be an indicator of 0 and 1 if it is 2-d.")
-        return BinaryLoss(), np.where(y == 1, 1, -1).astype(np.int8)
+        check_indicator(y, "y")
+        return BinaryLoss(), Labels(np.arange(n_outputs), n_outputs, BinaryLoss()).encode(y)
     if n_outputs == 1 and y.size == y.shape[0] and not hasattr(y, "toarray"):
         y = y.ravel()
         found = np.unique(y)

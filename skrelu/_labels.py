@@ -48,6 +48,7 @@ class Labels:
                 "matrix of 0 and 1 with one column per label."
             )
         if kind == "multilabel-indicator":
+            check_indicator(y, "y")
             return cls(np.arange(y.shape[1]), y.shape[1], BinaryLoss())
         classes = np.unique(y if weighed is None else y[weighed])
         if len(classes) < 2:
@@ -69,19 +70,23 @@ class Labels:
     def is_multilabel(self) -> bool:
         return self.n_outputs > 1 and isinstance(self.loss, BinaryLoss)
 
-    def class_indices(self, y: Array) -> Array:
-        """Return for each label its place in `classes`; any number for a label that is not among them."""
-        return np.minimum(np.searchsorted(self.classes, y), len(self.classes) - 1)
-
     def encode(self, y: Any) -> Array:
-        """Return y as the loss wants it: signs as int8 for binary losses, class indices for the multinomial one."""
+        """Return y as the loss wants it: signs as int8 for binary losses, class indices for the multinomial one.
+
+        Labels that are not among `classes` become any other.
+        """
         if self.is_multilabel:
-            dense = y.toarray() if sparse.issparse(y) else y
-            return np.where(dense > 0, 1, -1).astype(np.int8)
-        indices = self.class_indices(y)
+            signs = np.full(y.shape, -1, dtype=np.int8)
+            signs[y.nonzero()] = 1
+            return signs
+        indices = np.minimum(np.searchsorted(self.classes, y), len(self.classes) - 1)
         if self.n_outputs == 1:
             return (2 * indices - 1).astype(np.int8)[:, np.newaxis]
         return indices.astype(np.int32)
+
+    def class_indices(self, targets: Array) -> Array:
+        """Return for each target of one label the place of that label in `classes`."""
+        return (targets[:, 0] > 0).astype(np.intp) if self.n_outputs == 1 else targets
 
     def decode(self, scores: Array) -> Array:
         """Return the most probable label of each row, or for multilabel targets the indicator of p > 1/2."""
@@ -94,3 +99,10 @@ class Labels:
     def per_class(self, scores: Array) -> Array:
         """Return scores with one column per class: for two classes those of the first and of the second."""
         return np.hstack([-scores, scores]) if self.n_outputs == 1 else scores
+
+
+def check_indicator(y: Any, name: str) -> None:
+    """Refuse a 2-d y that holds anything but 0 and 1."""
+    found = np.unique(y.data if sparse.issparse(y) else y)
+    if not np.isin(found, [0, 1]).all():
+        raise ValueError(f"{name} must be an indicator of 0 and 1 if it has several columns, got {found[:5].tolist()}.")

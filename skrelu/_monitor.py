@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skrelu._solver import Iterate, Outcome
+from skrelu._solver import Iterate, NotFiniteError, Outcome
 from skrelu._typing import Parameters
 
 
@@ -116,6 +116,8 @@ class Monitor:
             score = -self.validate(iterate.parameters)
             score = score if np.isfinite(score) else -np.inf  # scores that overflow on the held-out rows
         is_start = iterate.number == 0
+        if is_start and not np.isfinite(score):
+            raise NotFiniteError("the validation loss is not finite at the starting point")
         if not is_start:
             self.loss_curve.append(iterate.value)
             if self.validate is not None:

@@ -34,6 +34,7 @@ class Objective:
         The rows to use, all if None.
     """
 
+    @np.errstate(all="ignore")
     def __init__(
         self,
         network: Network,

@@ -76,8 +76,8 @@ def fit_from(
 
     Raises
     ------
-    FloatingPointError
-        If the objective is not finite at a start.
+    NotFiniteError
+        If the objective or the validation loss is not finite at a start.
     KeyboardInterrupt
         If it comes before any point has been evaluated; a later one ends the run.
     """
@@ -93,7 +93,8 @@ def fit_from(
         except KeyboardInterrupt:
             if best is None:
                 raise
-            return replace(best, outcome=Outcome.INTERRUPTED)
+            run = replace(best, outcome=Outcome.INTERRUPTED)
+        tasks.close()
         if best is None or run.is_better_than(best):
             best = run
         wants_stop = run.outcome is Outcome.CALLBACK
@@ -139,7 +140,6 @@ def _search(
         value_tol=objective.precision,
         on_iterate=monitor,
     )
-    tasks.close()
     assert monitor.best is not None, "the monitor has seen the start at least"
     return Run(
         kept=monitor.best,

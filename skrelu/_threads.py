@@ -4,6 +4,7 @@ Which thread computes a block never changes a bit of the answer: the blocks are 
 threads, BLAS is held to one thread while they are computed, and the results are added first block first.
 """
 
+import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
@@ -18,50 +19,78 @@ Work = Callable[[int, int], None]
 
 
 @cache
-def _blas() -> ThreadpoolController:
+def _blas_libraries() -> list[Any]:
     # Looking the loaded libraries up takes milliseconds, so it is done once a process.
-    return ThreadpoolController().select(user_api="blas")
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
+
+
+def _set_threads(library: Any, n_threads: int) -> None:
+    # Since threadpoolctl 3.8 `set_num_threads` does nothing in any thread but the first that called it. This module
+    # does its own counting of who holds BLAS, in all threads, so it goes past that.
+    getattr(library, "_real_set_num_threads", library.set_num_threads)(n_threads)
+
+
+def _is_per_thread(library: Any) -> bool:
+    """Return whether each thread that calls the library has a limit of its own, as under OpenMP."""
+    return getattr(library, "threading_layer", None) == "openmp"
+
+
+def _hold_this_thread() -> None:
+    for library in _blas_libraries():
+        _set_threads(library, 1)
 
 
 class _BlasHold:
     """Holds BLAS to one thread for as long as anyone asks for it.
 
-    The limit is one of the process, and several fits may overlap in several threads. If each restored what it had
-    found, the one that found the other's limit could be the last to leave and BLAS would stay at one thread for good.
-    So the first to come sets the limit and the last to go restores it.
+    The limit is mostly one of the process, and several fits may overlap in several threads. If each restored what it
+    had found, the one that found the other's limit could be the last to leave and BLAS would stay at one thread for
+    good. So the first to come notes the limits and the last to go restores them.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._n_holders = 0
-        self._limiter: Any = None
-        self._n_threads_before = 1
+        self._before: list[int] = []
 
     def n_threads(self) -> int:
         """Return how many threads BLAS may use when it is not held."""
         with self._lock:
-            return self._n_threads_before if self._n_holders else self._read()
+            limits = self._before if self._n_holders else self._read()
+        return max(limits, default=joblib.cpu_count())  # a BLAS that cannot be asked, such as Accelerate
 
     @staticmethod
-    def _read() -> int:
-        counts = [library["num_threads"] for library in _blas().info()]
-        return max(counts, default=joblib.cpu_count())  # a BLAS that cannot be asked, such as Accelerate
+    def _read() -> list[int]:
+        return [library.num_threads for library in _blas_libraries()]
 
     def __enter__(self) -> None:
         with self._lock:
             if self._n_holders == 0:
-                self._n_threads_before = self._read()
-                self._limiter = _blas().limit(limits=1)
+                self._before = self._read()
             self._n_holders += 1
+            _hold_this_thread()
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
-            self._n_holders -= 1
-            if self._n_holders == 0:
-                self._limiter.restore_original_limits()
+            self._n_holders = max(self._n_holders - 1, 0)
+            self._restore()
+
+    def _restore(self) -> None:
+        for library, n_threads in zip(_blas_libraries(), self._before, strict=True):
+            if self._n_holders == 0 or _is_per_thread(library):
+                _set_threads(library, n_threads)
+
+    def start_anew(self) -> None:
+        """Forget, in a forked process, the holders that were threads of its parent."""
+        self._lock = Lock()
+        if self._n_holders:
+            self._n_holders = 0
+            self._restore()
 
 
 _blas_hold = _BlasHold()
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_blas_hold.start_anew)
 
 
 def count_threads(n_jobs: int | None) -> int:
@@ -107,7 +136,9 @@ class Team:
                 merge(0, block)
             return
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.n_threads - 1, thread_name_prefix="skrelu")
+            self._pool = ThreadPoolExecutor(
+                self.n_threads - 1, thread_name_prefix="skrelu", initializer=_hold_this_thread
+            )
         turns = _Turns(n_blocks, compute, merge)
         others: list[Future[None]] = [self._pool.submit(turns.work, member) for member in range(1, n_members)]
         try:

@@ -1,6 +1,7 @@
-"""The rows a fit learns from and the rows it watches: targets, weights and who is on which side of the split."""
+"""The rows a fit learns from and the rows it watches: targets, weights, their order and who is on which side."""
 
 from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from skrelu._labels import Labels
 from skrelu._typing import Array, Rows
 
-# Sorting this many rows takes a few milliseconds, and they fill no more than a few blocks.
+# What is put in order takes a few ten milliseconds and megabytes at most.
 _MOST_ROWS_TO_ORDER = 2048
+_MOST_VALUES_TO_ORDER = 2**20
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,18 @@ class WeightedRows:
         return np.arange(self.X.shape[0]) if self.selection is None else self.selection
 
 
-def weigh_by_class(labels: Labels, class_weight: Any, y: Array, sample_weight: Array | None) -> Array | None:
+def class_factors(labels: Labels, class_weight: Any, targets: Array, sample_weight: Array | None) -> Array | None:
     """Return for each class the factor that `class_weight` gives its rows, None for no factors.
 
     Parameters
     ----------
     labels : Labels
     class_weight : dict, 'balanced' or None
-    y : ndarray of shape (n_samples,)
-        'balanced' makes the total weight of each class in y the same.
+        'balanced' makes the total weight of each class the same.
+    targets : ndarray
+        Of all rows, as `labels` encodes them.
     sample_weight : ndarray of shape (n_samples,) or None
+        Rows of weight zero do not count.
 
     Returns
     -------
@@ -56,18 +60,20 @@ def weigh_by_class(labels: Labels, class_weight: Any, y: Array, sample_weight: A
     if class_weight is None:
         return None
     if isinstance(class_weight, dict):
-        return np.array([class_weight.get(label, 1.0) for label in labels.classes.tolist()])
+        return np.array([class_weight.get(label, 1.0) for label in labels.classes.tolist()], dtype=np.float64)
+    indices = labels.class_indices(targets)
     if sample_weight is not None:
         counted = sample_weight > 0
-        y, sample_weight = y[counted], sample_weight[counted]
-    return compute_class_weight("balanced", classes=labels.classes, y=y, sample_weight=sample_weight)
+        indices, sample_weight = indices[counted], sample_weight[counted]
+    classes = np.arange(len(labels.classes))
+    return compute_class_weight("balanced", classes=classes, y=indices, sample_weight=sample_weight)
 
 
-def apply_factors(labels: Labels, factors: Array | None, y: Array, sample_weight: Array | None) -> Array | None:
+def apply_factors(labels: Labels, factors: Array | None, targets: Array, sample_weight: Array | None) -> Array | None:
     """Return the sample weights times the factor of each row's class."""
     if factors is None:
         return sample_weight
-    by_row = factors[labels.class_indices(y)]
+    by_row = factors[labels.class_indices(targets)]
     return by_row if sample_weight is None else by_row * sample_weight
 
 
@@ -78,73 +84,83 @@ def counted_rows(sample_weight: Array | None) -> Array | None:
     return np.flatnonzero(sample_weight)
 
 
-def in_canonical_order(rows: WeightedRows) -> WeightedRows:
-    """Order the rows of a small table by their content, and merge equal ones into one of their total weight.
+def in_canonical_order(rows: WeightedRows, *, merge: bool) -> WeightedRows:
+    """Order the rows of a small table by their content and, if asked to, merge equal ones into one of their weight.
 
     L-BFGS magnifies rounding: with a sum in another order it soon takes other steps, and among the many minima of a
-    network it may end in another one. In this order a permutation of the rows changes no bit of a small model, nor do
-    repeated rows in place of integer weights. A larger table is left as it is.
+    network it may end in another one. In this order a permutation of the rows changes no bit of a small model nor,
+    with equal rows merged, do repeated rows in place of integer weights. A larger table is left as it is.
     """
-    if rows.n_rows > _MOST_ROWS_TO_ORDER:
+    n_values = rows.X.nnz if sparse.issparse(rows.X) else rows.X.size
+    if rows.n_rows > _MOST_ROWS_TO_ORDER or n_values > _MOST_VALUES_TO_ORDER:
         return rows
-    groups: dict[bytes, list[int]] = {}
-    for row in rows.numbers().tolist():
-        groups.setdefault(_content(rows, row), []).append(row)
-    groups = {content: groups[content] for content in sorted(groups)}
-    selection = np.array([members[0] for members in groups.values()])
+    numbers = rows.numbers()
+    weights = np.ones(rows.X.shape[0]) if rows.sample_weight is None else rows.sample_weight
+    contents = _contents(rows.X[numbers], rows.targets[numbers])
+    order = sorted(range(rows.n_rows), key=lambda place: (contents[place], weights[numbers[place]]))
+    if not merge:
+        return replace(rows, selection=numbers[order])
+    groups = [numbers[list(places)] for _, places in groupby(order, key=contents.__getitem__)]
+    selection = np.array([members[0] for members in groups])
     if rows.sample_weight is None and len(selection) == rows.n_rows:
         return replace(rows, selection=selection)
-    sample_weight = np.zeros(rows.X.shape[0])
-    for members in groups.values():
-        weights = np.ones(len(members)) if rows.sample_weight is None else np.sort(rows.sample_weight[members])
-        sample_weight[members[0]] = weights.sum()
-    return replace(rows, sample_weight=sample_weight, selection=selection)
+    merged = np.zeros(rows.X.shape[0])
+    merged[selection] = [weights[members].sum() for members in groups]
+    return replace(rows, sample_weight=merged, selection=selection)
 
 
-def _content(rows: WeightedRows, row: int) -> bytes:
-    X, target = rows.X, rows.targets[row].tobytes()
+def _contents(X: Rows, targets: Array) -> list[Any]:
+    """Return for each row something that compares as its values and targets do."""
+    per_row = targets.reshape(len(targets), -1).tolist()
     if not sparse.issparse(X):
-        return (X[row] + 0).tobytes() + target  # -0 + 0 is 0
-    entries = slice(X.indptr[row], X.indptr[row + 1])
-    return X.indices[entries].tobytes() + (X.data[entries] + 0).tobytes() + target
+        return list(zip(X.tolist(), per_row, strict=True))
+    X.sum_duplicates()  # X is a copy here
+    X.eliminate_zeros()
+    entries = list(zip(X.indices.tolist(), X.data.tolist(), strict=True))
+    bounds = X.indptr.tolist()
+    rows = [entries[start:stop] for start, stop in pairwise(bounds)]
+    return list(zip(rows, per_row, strict=True))
 
 
-def hold_out_problem(rows: WeightedRows, labels: Labels, y: Array, fraction: float) -> str | None:
-    """Say why `fraction` of the rows cannot be held out with a row of every class on both sides, None if they can."""
+def hold_out_problem(rows: WeightedRows, labels: Labels, fraction: float) -> str | None:
+    """Say why `fraction` of the rows cannot be held out in the proportions of the classes, None if they can."""
     n_held_out = int(np.ceil(fraction * rows.n_rows))
     n_needed, smallest = 1, rows.n_rows
     if not labels.is_multilabel:
         n_needed = len(labels.classes)
-        smallest = int(np.bincount(labels.class_indices(y[rows.numbers()])).min())
-    if min(n_held_out, rows.n_rows - n_held_out) >= n_needed and smallest >= 2:
+        smallest = int(np.bincount(labels.class_indices(rows.targets[rows.numbers()])).min())
+    n_trained = rows.n_rows - n_held_out
+    keeps_every_class = smallest * n_trained >= rows.n_rows  # at least one row of the smallest one to train on
+    if min(n_held_out, n_trained) >= n_needed and smallest >= 2 and keeps_every_class:
         return None
     return (
-        f"The validation set is too small: validation_fraction={fraction} of {rows.n_rows} rows, with {smallest} in "
-        f"the smallest class, does not leave a row of each of {n_needed} class(es) on both sides. Increase "
-        "validation_fraction or the number of rows, pass X_val and y_val, or set early_stopping=False."
+        f"The validation set is too small, or leaves too little: validation_fraction={fraction} of {rows.n_rows} rows "
+        f"in {n_needed} class(es), the smallest with {smallest}. Change validation_fraction, add rows, pass X_val and "
+        "y_val, or set early_stopping=False."
     )
 
 
 def hold_out(
-    rows: WeightedRows, labels: Labels, y: Array, fraction: float, random_state: np.random.RandomState
+    rows: WeightedRows, labels: Labels, fraction: float, random_state: np.random.RandomState
 ) -> tuple[WeightedRows, WeightedRows]:
-    """Split off `fraction` of the rows that count, in the proportions of the classes.
+    """Split off `fraction` of the rows that count, in the proportions of the classes as far as they allow.
 
-    Both parts share X; only row numbers are drawn. Multilabel rows are drawn without stratification.
+    Every class has a row in the first part. Both parts share X; only row numbers are drawn. Multilabel rows are drawn
+    without stratification.
 
     Raises
     ------
     ValueError
-        If a part could not hold a row of every class.
+        If that cannot be done.
     """
-    problem = hold_out_problem(rows, labels, y, fraction)
+    problem = hold_out_problem(rows, labels, fraction)
     if problem is not None:
         raise ValueError(problem)
     numbers = rows.numbers()
     trained, held_out = train_test_split(
         np.arange(rows.n_rows),
         test_size=int(np.ceil(fraction * rows.n_rows)),
-        stratify=None if labels.is_multilabel else labels.class_indices(y[numbers]),
+        stratify=None if labels.is_multilabel else labels.class_indices(rows.targets[numbers]),
         random_state=random_state,
     )
     # Both parts keep the order that the rows had.

@@ -37,7 +37,10 @@ def weights_with(value):
         ({"hidden_layer_sizes": "a"}, TypeError, "hidden_layer_sizes must be .* got 'a'"),
         ({"hidden_layer_sizes": ("a",)}, TypeError, "hidden_layer_sizes must hold integers"),
         ({"hidden_layer_sizes": [[5, 4]]}, TypeError, "hidden_layer_sizes must hold integers"),
-        ({"hidden_layer_sizes": np.ones((2, 2), dtype=int)}, TypeError, "hidden_layer_sizes must hold integers"),
+        ({"hidden_layer_sizes": np.ones((2, 2), dtype=int)}, TypeError, "hidden_layer_sizes must be"),
+        ({"hidden_layer_sizes": iter([4])}, TypeError, "hidden_layer_sizes must be an int or a sequence"),
+        ({"hidden_layer_sizes": np.array(4)}, TypeError, "hidden_layer_sizes must be an int or a sequence"),
+        ({"hidden_layer_sizes": {4}}, TypeError, "hidden_layer_sizes must be an int or a sequence"),
         ({"hidden_layer_sizes": True}, TypeError, "hidden_layer_sizes"),
         ({"hidden_layer_sizes": None}, TypeError, "hidden_layer_sizes"),
         ({"alpha": -1}, ValueError, r"alpha must be a number in \[0, inf\), got -1"),
@@ -96,6 +99,8 @@ def test_parameters(parameters, error, message):
         ({"y": np.where(Y, np.nan, 1.0)}, ValueError, "Input y contains NaN"),
         ({"y": ["a", 1] * 20}, TypeError, "y must hold labels of one kind"),
         ({"y": np.array(["a", 1] * 20, dtype=object)}, TypeError, "y must hold labels of one kind"),
+        ({"y": np.column_stack([Y, 1 - Y]) + 1}, ValueError, r"y must be an indicator of 0 and 1 .*got \[1, 2\]"),
+        ({"y": sparse.csr_array(-np.column_stack([Y, 1 - Y]))}, ValueError, "y must be an indicator of 0 and 1"),
         ({"y": None}, ValueError, "requires y to be passed"),
         ({"sample_weight": weights_with(np.nan)}, ValueError, "sample_weight contains NaN"),
         ({"sample_weight": weights_with(np.inf)}, ValueError, "sample_weight contains infinity"),
@@ -113,6 +118,7 @@ def test_parameters(parameters, error, message):
         ({"X_val": X[:0], "y_val": Y[:0]}, ValueError, "X_val, y_val .* 0 sample"),
         ({"X_val": X, "y_val": Y + 1}, ValueError, r"y_val holds labels that y does not: \[2\]"),
         ({"X_val": X, "y_val": np.column_stack([Y, Y])}, ValueError, "y_val must be like y"),
+        ({"X_val": 1e308 * np.sign(X), "y_val": Y}, ValueError, "validation loss is not finite.* up to 1e.308"),
         ({"X_val": X, "y_val": Y, "sample_weight_val": np.zeros(40)}, ValueError, "sample_weight_val"),
         ({"X_val": X, "y_val": Y, "sample_weight_val": -np.ones(40)}, ValueError, "sample_weight_val"),
     ],
@@ -131,7 +137,7 @@ def test_validation_data_without_early_stopping():
 
 
 def test_validation_sets_that_are_too_small():
-    with pytest.raises(ValueError, match=r"too small: validation_fraction=0\.01 of 40 rows"):
+    with pytest.raises(ValueError, match=r"too small, .*: validation_fraction=0\.01 of 40 rows"):
         DeepLogisticClassifier(early_stopping=True, validation_fraction=0.01).fit(X, Y)
     with pytest.raises(ValueError, match="too small"):
         DeepLogisticClassifier(early_stopping=True).fit(X, np.r_[Y[:-1], 2])
@@ -156,6 +162,30 @@ def test_rows_to_predict(method, rows, message):
     model = DeepLogisticClassifier((4,), random_state=0).fit(X, Y)
     with pytest.raises(ValueError, match=message):
         getattr(model, method)(rows)
+
+
+def test_validation_indicators():
+    y = np.column_stack([Y, 1 - Y])
+    with pytest.raises(ValueError, match="y_val must be an indicator of 0 and 1"):
+        DeepLogisticClassifier().fit(X, y, X_val=X, y_val=2 * y)
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e-300, 1e300, 1e307])
+@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1e300, 1: 1e300}])
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_weights_of_any_magnitude(scale, class_weight, alpha):
+    rows, y = np.vstack([X, X]), np.r_[Y, Y]  # equal rows are merged
+    model = DeepLogisticClassifier((4,), alpha=alpha, class_weight=class_weight, random_state=0)
+    with np.errstate(all="raise"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message="L-BFGS ended before it found a minimum")
+        try:
+            model.fit(rows, y, np.full(80, scale))
+        except ValueError as error:
+            assert "Rescale sample_weight and alpha" in str(error)  # noqa: PT017
+            assert alpha / scale > 1e200
+            return
+        assert np.isfinite(model.predict_proba(rows)).all()
 
 
 class TestScales:

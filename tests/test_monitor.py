@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 
 from skrelu._monitor import IterateTasks, Monitor
-from skrelu._solver import Iterate, Outcome
+from skrelu._solver import Iterate, NotFiniteError, Outcome
 
 
 class RecordingContext:
@@ -80,6 +81,12 @@ def test_without_validation_patience_watches_the_objective():
     monitor = make_monitor(n_iter_no_change=1)
     assert feed(monitor, [3.0, 2.0, 1.95, 1.8, 1.75, 1.74]) == [None, None, None, None, None, Outcome.PROGRESS]
     assert monitor.best.number == 5
+
+
+def test_a_start_whose_validation_loss_is_not_finite_is_an_error():
+    monitor = make_monitor(validate=lambda parameters: np.nan)
+    with pytest.raises(NotFiniteError, match="validation loss"):
+        feed(monitor, [4.0])
 
 
 def test_a_validation_score_that_is_not_finite_is_never_the_best():

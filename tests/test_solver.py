@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import rosen, rosen_der
 
-from skrelu._solver import Outcome, minimize
+from skrelu._solver import NotFiniteError, Outcome, minimize
 
 LIMITS = {"max_iter": 500, "max_fun": 15_000, "tol": 1e-8, "value_tol": 1e-14}
 
@@ -105,12 +105,12 @@ def test_a_wall_of_overflow_ends_at_the_last_finite_iterate():
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("slope", [1.0, 1e200, np.nan])
 def test_a_start_that_is_not_finite_is_an_error(value, slope):
-    with pytest.raises(FloatingPointError, match="starting point"):
+    with pytest.raises(NotFiniteError, match="starting point"):
         minimize(lambda x: (value, np.full_like(x, slope)), np.zeros(2), **LIMITS, on_iterate=watch([]))
 
 
 def test_a_gradient_whose_square_overflows_is_an_error():
-    with pytest.raises(FloatingPointError, match="starting point"):
+    with pytest.raises(NotFiniteError, match="starting point"):
         minimize(lambda x: (0.0, np.full_like(x, 1e200)), np.zeros(2), **LIMITS, on_iterate=watch([]))
 
 
@@ -120,6 +120,15 @@ def test_a_line_search_that_finds_nothing_says_so():
 
     solution = minimize(objective, np.zeros(2), **LIMITS, on_iterate=watch([]))
     assert solution.outcome is Outcome.LINE_SEARCH
+
+
+def test_a_line_search_that_fails_for_want_of_digits_has_converged():
+    def objective(x):  # a bowl whose values are rounded, but not its slopes
+        return float(np.round(x @ x, 6)), 2 * x
+
+    solution = minimize(objective, np.array([1.0, 0.3]), **(LIMITS | {"value_tol": 1e-9}), on_iterate=watch([]))
+    assert solution.outcome.is_success
+    assert np.abs(solution.iterate.parameters).max() < 1e-2
 
 
 def test_an_interrupt_keeps_the_last_iterate():

@@ -1,5 +1,8 @@
+import os
 import threading
 import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -72,16 +75,47 @@ def test_blas_is_held_to_one_thread_and_given_back():
         assert blas_threads() == {2}
 
 
-def test_overlapping_teams_leave_blas_as_it_was():
-    """The first to come is the first to go: the last one must not restore the limit of 1 that it found."""
-    with threadpool_limits(2, user_api="blas"):
-        first, second = Team(1), Team(1)
-        first.__enter__()
-        second.__enter__()
-        first.__exit__(None, None, None)
-        assert blas_threads() == {1}
-        second.__exit__(None, None, None)
+@pytest.mark.parametrize("first_to_leave", [0, 1])
+def test_overlapping_teams_of_several_threads_leave_blas_as_it_was(first_to_leave):
+    """The one that finds the other's limit may be the last to go, and either may be the first ever to set it."""
+    entered, leave = [threading.Event() for _ in range(2)], [threading.Event() for _ in range(2)]
+    seen = []
+
+    def hold(number):
+        with Team(1):
+            entered[number].set()
+            leave[number].wait(10)
+            seen.append(blas_threads())
+
+    with threadpool_limits(2, user_api="blas"), ThreadPoolExecutor(2) as pool:
+        futures = []
+        for number in range(2):
+            futures.append(pool.submit(hold, number))
+            entered[number].wait(10)
+        for number in (first_to_leave, 1 - first_to_leave):
+            leave[number].set()
+            futures[number].result(10)
+        assert seen == [{1}, {1}]
         assert blas_threads() == {2}
+    with threadpool_limits(1, user_api="blas"):  # and others can still set theirs
+        assert blas_threads() == {1}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
+def test_a_process_forked_during_a_fit_starts_anew():
+    reader, writer = os.pipe()
+    with threadpool_limits(2, user_api="blas"), Team(1):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads, which is what is tested
+            child = os.fork()
+        if child == 0:  # pragma: no cover - in another process
+            free = blas_threads()
+            with Team(1):
+                held = blas_threads()
+            os.write(writer, f"{free} {held} {blas_threads()}".encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+    assert os.read(reader, 100).decode() == "{2} {1} {2}"
 
 
 def test_blas_is_given_back_after_an_error():

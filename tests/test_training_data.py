@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -7,11 +9,11 @@ from skrelu._labels import Labels
 from skrelu._training_data import (
     WeightedRows,
     apply_factors,
+    class_factors,
     counted_rows,
     hold_out,
     hold_out_problem,
     in_canonical_order,
-    weigh_by_class,
 )
 
 
@@ -36,36 +38,49 @@ def content(rows):
 @pytest.mark.parametrize("weighted", [False, True])
 def test_order_and_repetition_leave_no_trace(weighted, as_sparse):
     rows, _ = make_rows(weighted=weighted, as_sparse=as_sparse)
-    ordered = content(in_canonical_order(rows))
-    assert len(np.unique(ordered[:, :-1], axis=0)) == len(ordered) < 200
     order = np.random.RandomState(1).permutation(200)
     weights = None if rows.sample_weight is None else rows.sample_weight[order]
     permuted = WeightedRows(rows.X[order], rows.targets[order], weights)
-    assert_array_equal(content(in_canonical_order(permuted)), ordered)
+    for merge in (False, True):
+        ordered = content(in_canonical_order(rows, merge=merge))
+        assert_array_equal(content(in_canonical_order(permuted, merge=merge)), ordered)
+        assert len(ordered) == (len(np.unique(ordered[:, :-1], axis=0)) if merge else 200)
     if weighted:
         repeats = np.repeat(np.arange(200), rows.sample_weight.astype(int))
         repeated = WeightedRows(rows.X[repeats], rows.targets[repeats], None)
-        assert_array_equal(content(in_canonical_order(repeated)), ordered)
+        assert_array_equal(content(in_canonical_order(repeated, merge=True)), ordered)
+
+
+def test_the_order_is_one_of_values_not_of_bits():
+    rows, _ = make_rows(50, 50)
+    nudged = replace(rows, X=np.nextafter(rows.X, np.inf))
+    as_sparse = replace(rows, X=sparse.csr_array(rows.X[:, ::-1])[:, ::-1])  # entries not in order
+    assert_array_equal(in_canonical_order(nudged, merge=True).selection, in_canonical_order(rows, merge=True).selection)
+    assert_array_equal(
+        in_canonical_order(as_sparse, merge=True).selection,
+        in_canonical_order(replace(rows, X=sparse.csr_array(rows.X)), merge=True).selection,
+    )
 
 
 def test_distinct_rows_without_weights_stay_without_weights():
-    ordered = in_canonical_order(make_rows(50, 50)[0])
+    ordered = in_canonical_order(make_rows(50, 50)[0], merge=True)
     assert ordered.sample_weight is None
     assert_array_equal(np.sort(ordered.selection), np.arange(50))
 
 
-def test_large_tables_keep_their_order():
-    rows, _ = make_rows(5000)
-    assert in_canonical_order(rows) is rows
+@pytest.mark.parametrize("shape", [(2049, 3), (300, 3500)])
+def test_large_tables_keep_their_order(shape):
+    rows = WeightedRows(np.zeros(shape), np.zeros(shape[0], dtype=int), None)
+    assert in_canonical_order(rows, merge=True) is rows
 
 
 @pytest.mark.parametrize("counted", [False, True])
 def test_rows_are_held_out_in_the_proportions_of_the_classes(counted):
     rows, y = make_rows(300)
     if counted:
-        rows = WeightedRows(rows.X, rows.targets, None, np.arange(0, 300, 2))
+        rows = replace(rows, selection=np.arange(0, 300, 2))
     labels = Labels.of(y, None)
-    trained, held_out = hold_out(rows, labels, y, 0.2, np.random.RandomState(0))
+    trained, held_out = hold_out(rows, labels, 0.2, np.random.RandomState(0))
     assert_array_equal(np.sort(np.r_[trained.selection, held_out.selection]), rows.numbers())
     assert held_out.n_rows == 0.2 * rows.n_rows
     whole = np.bincount(y[rows.numbers()]) / rows.n_rows
@@ -75,33 +90,53 @@ def test_rows_are_held_out_in_the_proportions_of_the_classes(counted):
 
 def test_the_parts_keep_the_order_of_the_rows():
     rows, y = make_rows()
-    ordered = in_canonical_order(rows)
-    trained, held_out = hold_out(ordered, Labels.of(y, None), y, 0.3, np.random.RandomState(0))
+    ordered = in_canonical_order(rows, merge=False)
+    trained, held_out = hold_out(ordered, Labels.of(y, None), 0.3, np.random.RandomState(0))
     place = {number: place for place, number in enumerate(ordered.selection.tolist())}
     for part in (trained, held_out):
         places = [place[number] for number in part.selection.tolist()]
         assert places == sorted(places)
 
 
-@pytest.mark.parametrize(("y", "fraction"), [([0, 1] * 4 + [2], 0.4), ([0, 1, 2] * 5, 0.1), ([0, 1, 2] * 5, 0.95)])
-def test_a_validation_set_without_every_class_is_refused(y, fraction):
+@pytest.mark.parametrize("fraction", [0.05, 0.1, 0.3, 0.5, 0.7, 0.74])
+@pytest.mark.parametrize("smallest", [2, 3, 5, 9])
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
+def test_every_class_has_a_row_to_train_on(n_classes, smallest, fraction):
+    y = np.r_[np.arange(500) % (n_classes - 1), np.full(smallest, n_classes - 1)]
+    labels = Labels.of(y, None)
+    rows = WeightedRows(np.zeros((len(y), 1)), labels.encode(y), None)
+    if hold_out_problem(rows, labels, fraction) is None:
+        trained, _ = hold_out(rows, labels, fraction, np.random.RandomState(0))
+        assert len(np.unique(y[trained.selection])) == n_classes
+    else:
+        assert smallest * (1 - fraction) < 1.1
+
+
+@pytest.mark.parametrize(
+    ("y", "fraction"),
+    [([0, 1] * 4 + [2], 0.4), ([0, 1, 2] * 5, 0.1), ([0, 1, 2] * 5, 0.95), ([0, 1] * 50 + [2] * 2, 0.8)],
+)
+def test_a_validation_set_that_is_too_small_or_too_large_is_refused(y, fraction):
     y = np.array(y)
-    rows, labels = WeightedRows(np.zeros((len(y), 1)), y, None), Labels.of(y, None)
-    assert hold_out_problem(rows, labels, y, fraction) is not None
-    with pytest.raises(ValueError, match=f"too small: validation_fraction={fraction}"):
-        hold_out(rows, labels, y, fraction, np.random.RandomState(0))
+    labels = Labels.of(y, None)
+    rows = WeightedRows(np.zeros((len(y), 1)), labels.encode(y), None)
+    assert hold_out_problem(rows, labels, fraction) is not None
+    with pytest.raises(ValueError, match=f"too small, or leaves too little: validation_fraction={fraction}"):
+        hold_out(rows, labels, fraction, np.random.RandomState(0))
 
 
 def test_class_weights_become_factors_of_rows():
     y = np.array(["a", "a", "a", "b"])
     labels = Labels.of(y, None)
-    assert weigh_by_class(labels, None, y, None) is None
-    assert_array_equal(apply_factors(labels, weigh_by_class(labels, {"a": 2}, y, None), y, None), [2, 2, 2, 1])
-    balanced = weigh_by_class(labels, "balanced", y, None)
-    assert_allclose(balanced, [4 / 6, 4 / 2])
+    targets = labels.encode(y)
+    assert class_factors(labels, None, targets, None) is None
+    assert_array_equal(
+        apply_factors(labels, class_factors(labels, {"a": 2}, targets, None), targets, None), [2, 2, 2, 1]
+    )
+    assert_allclose(class_factors(labels, "balanced", targets, None), [4 / 6, 4 / 2])
     weights = np.array([0.0, 1.0, 1.0, 4.0])
-    assert_allclose(weigh_by_class(labels, "balanced", y, weights), [6 / (2 * 2), 6 / (2 * 4)])
-    assert_array_equal(apply_factors(labels, np.array([3.0, 0.5]), y, weights), [0, 3, 3, 2])
+    assert_allclose(class_factors(labels, "balanced", targets, weights), [6 / (2 * 2), 6 / (2 * 4)])
+    assert_array_equal(apply_factors(labels, np.array([3.0, 0.5]), targets, weights), [0, 3, 3, 2])
 
 
 def test_rows_of_weight_zero_do_not_count():
