@@ -25,7 +25,8 @@ from skrelu._checks import (
 )
 from skrelu._labels import Labels
 from skrelu._network import Network
-from skrelu._objective import Objective, compute_scores
+from skrelu._objective import compute_scores
+from skrelu._problem import Problem, largest_value, layer_sizes
 from skrelu._restarts import Run, Settings, fit_from
 from skrelu._solver import NotFiniteError, Outcome
 from skrelu._threads import Team, count_threads
@@ -37,6 +38,7 @@ from skrelu._training_data import (
     hold_out,
     hold_out_problem,
     in_canonical_order,
+    scale_weights,
 )
 from skrelu._typing import Array, Parameters, Rows
 
@@ -273,65 +275,51 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         weights = check_sample_weight(sample_weight, X)
         labels = Labels.of(y, None if weights is None else weights > 0)
         check_class_weight(self.class_weight, labels)
-        # The same objective with weights of at most 1, as products and sums of larger ones may overflow.
-        exponent = 0 if weights is None else int(np.frexp(weights.max())[1])
-        scaled = None if weights is None else np.ldexp(weights, -exponent)
-        alpha = float(np.ldexp(self.alpha, -exponent))
+        scaled, exponent = scale_weights(weights)
         targets = labels.encode(y)
         factors = class_factors(labels, self.class_weight, targets, scaled)
         training = WeightedRows(X, targets, apply_factors(labels, factors, targets, scaled), counted_rows(scaled))
         validation = self._validate_held_out(labels, factors, X_val, y_val, sample_weight_val)
         network = Network((X.shape[1], *hidden_layer_sizes, labels.n_outputs))
-        warm_start = self._previous_parameters(network, labels) if is_continued else None
+        previous = self._previous_parameters(network, labels) if is_continued else None
         random_state = check_random_state(self.random_state)
         holds_out = validation is None and self._holds_out(network, training, labels)
         training = in_canonical_order(training, merge=not holds_out)
         if holds_out:
             training, validation = hold_out(training, labels, self.validation_fraction, random_state)
-
-        known = {
-            "classes_": labels.classes,
-            "n_layers_": len(network.layer_sizes),
-            "n_outputs_": labels.n_outputs,
-            "out_activation_": labels.loss.out_activation,
-        }
-        dtype = X.dtype
-
-        def describe(parameters: Parameters) -> dict[str, Any]:
-            """Return all that `predict` needs besides what `validate_data` has written."""
-            with np.errstate(all="ignore"):
-                coefs, intercepts = network.split(parameters.astype(dtype))
-            return {**known, "coefs_": coefs, "intercepts_": intercepts}
-
-        # Without a hidden layer the objective is convex: another start would end at the same point.
-        n_init = self.n_init if network.has_hidden_layers else 1
+        problem = Problem(network, labels, training, validation, float(np.ldexp(self.alpha, -exponent)))
         data = {"X": X, "y": y, "metadata": None if weights is None else {"sample_weight": weights}}
+        self._solve(problem, previous, random_state, data)
+
+    def _solve(
+        self,
+        problem: Problem,
+        previous: Parameters | None,
+        random_state: np.random.RandomState,
+        data: dict[str, Any],
+    ) -> None:
+        """Search from every start and write the fitted attributes."""
+        # Without a hidden layer the objective is convex: another start would end at the same point.
+        n_init = self.n_init if problem.network.has_hidden_layers else 1
         context = self._init_callback_context(max_subtasks=self.max_iter if n_init == 1 else n_init)
         context.call_on_fit_task_begin(estimator=self, **data)
         with Team(count_threads(self.n_jobs)) as team:
             try:
                 run = fit_from(
-                    _starts(network, n_init, warm_start, random_state),
-                    _objective(network, labels, training, alpha, team),
-                    None if validation is None else _objective(network, labels, validation, 0.0, team),
-                    self._settings(network, n_init, is_validated=validation is not None),
+                    problem.starts(n_init, previous, random_state),
+                    problem.objective(team),
+                    problem.validation_objective(team),
+                    self._settings(problem, n_init),
                     context=context,
                     estimator=self,
-                    describe=describe,
+                    describe=problem.describe,
                     data=data,
                 )
             except NotFiniteError as error:
-                largest = {"X": _largest(X), "X_val": 0.0 if validation is None else _largest(validation.X)}
-                raise ValueError(
-                    f"A fit cannot begin, as {error}: X holds values up to {largest['X']:.3g}"
-                    + (f", the validation data up to {largest['X_val']:.3g}" if validation is not None else "")
-                    + f", and alpha is {self.alpha} for a total weight of "
-                    f"{np.ldexp(training.total_weight, exponent):.3g}. "
-                    + ("Standardise X." if max(largest.values()) > 1e6 else "Rescale sample_weight and alpha.")
-                ) from error
-        fitted = describe(run.kept.parameters)
+                raise ValueError(f"A fit cannot begin, as {error}: {problem.describe_scale()}") from error
+        fitted = problem.describe(run.kept.parameters)
         if not all(np.isfinite(part).all() for part in fitted["coefs_"] + fitted["intercepts_"]):
-            raise ValueError(f"The fitted weights exceed what {dtype} holds; scale X, or raise alpha.")
+            raise ValueError(f"The fitted weights overflow: {problem.describe_scale()}")
         context.call_on_fit_task_end(estimator=self, **data, reconstruction_attributes=fitted)
         self._warn_of(run)  # which may be an error to the caller, and then nothing is written
         self.__dict__.update(fitted | _record(run))
@@ -346,10 +334,10 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
             and hold_out_problem(training, labels, self.validation_fraction) is None
         )
 
-    def _settings(self, network: Network, n_init: int, *, is_validated: bool) -> Settings:
+    def _settings(self, problem: Problem, n_init: int) -> Settings:
         # Minima of a network may lie on kinks, where the gradient does not vanish: there the fall of the objective
         # tells when to end. Without a hidden layer there are no kinks, and tol means what it means for a convex fit.
-        is_smooth = not network.has_hidden_layers and not is_validated
+        is_smooth = not problem.network.has_hidden_layers and problem.validation is None
         n_iter_no_change = np.inf if is_smooth else self.n_iter_no_change
         return Settings(self.max_iter, self.max_fun, self.tol, n_iter_no_change, n_init, self.verbose)
 
@@ -380,17 +368,16 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
             raise type(error)(f"X_val, y_val or sample_weight_val is not valid: {error}") from error
         check_known_labels(y, labels)
         targets = labels.encode(y)
-        if weights is not None:
-            weights = weights / weights.max()
-        return WeightedRows(X, targets, apply_factors(labels, factors, targets, weights), counted_rows(weights))
+        scaled, _ = scale_weights(weights)
+        return WeightedRows(X, targets, apply_factors(labels, factors, targets, scaled), counted_rows(scaled))
 
     def _previous_parameters(self, network: Network, labels: Labels) -> Parameters:
         """Return the parameters of the previous fit as a start, after checking that they fit."""
-        layer_sizes = _layer_sizes(self.coefs_)
-        if layer_sizes[1:-1] != network.layer_sizes[1:-1]:
+        sizes = layer_sizes(self.coefs_)
+        if sizes[1:-1] != network.layer_sizes[1:-1]:
             raise ValueError(
                 "warm_start can only be used where `hidden_layer_sizes` is the same as in the previous call to fit. "
-                f"Previously got {layer_sizes[1:-1]}, now {network.layer_sizes[1:-1]}."
+                f"Previously got {sizes[1:-1]}, now {network.layer_sizes[1:-1]}."
             )
         is_same_kind = self.out_activation_ == labels.loss.out_activation and self.n_outputs_ == labels.n_outputs
         if not is_same_kind or not np.array_equal(self.classes_, labels.classes):
@@ -489,11 +476,11 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         X = validate_rows(self, X, reset=False)
         parameters = Network.join(self.coefs_, self.intercepts_)
         with Team(count_threads(self.n_jobs)) as team:
-            scores = compute_scores(Network(_layer_sizes(self.coefs_)), parameters, X, team)
+            scores = compute_scores(Network(layer_sizes(self.coefs_)), parameters, X, team)
         if not np.isfinite(scores).all():
             raise ValueError(
-                f"X holds values up to {_largest(X):.3g}, for which scores in {scores.dtype} overflow; scale X as the "
-                "training data were."
+                f"X holds values up to {largest_value(X):.3g}, for which scores in {scores.dtype} overflow; scale X as "
+                "the training data were."
             )
         return scores
 
@@ -529,30 +516,6 @@ def _kept_on_error(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-def _objective(network: Network, labels: Labels, rows: WeightedRows, alpha: float, team: Team) -> Objective:
-    return Objective(
-        network,
-        labels.loss,
-        rows.X,
-        rows.targets,
-        team=team,
-        sample_weight=rows.sample_weight,
-        alpha=float(alpha),
-        selection=rows.selection,
-    )
-
-
-def _starts(
-    network: Network, n_init: int, warm_start: Parameters | None, random_state: np.random.RandomState
-) -> Iterator[Parameters]:
-    """Yield the starting points, the first one from the previous fit if there is one to continue."""
-    for number in range(n_init):
-        if number == 0 and warm_start is not None:
-            yield warm_start
-        else:
-            yield network.initial_parameters(random_state)
-
-
 def _record(run: Run) -> dict[str, Any]:
     """Return the fitted attributes that tell how the fit went."""
     outcome = run.outcome
@@ -572,12 +535,3 @@ def _record(run: Run) -> dict[str, Any]:
             message=outcome.message,
         ),
     }
-
-
-def _layer_sizes(coefs: list[Array]) -> tuple[int, ...]:
-    return (coefs[0].shape[0], *(coef.shape[1] for coef in coefs))
-
-
-def _largest(X: Rows) -> float:
-    values = X.data if issparse(X) else X
-    return max(float(values.max(initial=0)), -float(values.min(initial=0)))

@@ -77,6 +77,17 @@ def apply_factors(labels: Labels, factors: Array | None, targets: Array, sample_
     return by_row if sample_weight is None else by_row * sample_weight
 
 
+def scale_weights(sample_weight: Array | None) -> tuple[Array | None, int]:
+    """Return the weights over 2**exponent, at most 1, and the exponent: products and sums of larger ones may overflow.
+
+    With the penalty scaled alike the objective is the same, and so are its bits.
+    """
+    if sample_weight is None:
+        return None, 0
+    exponent = int(np.frexp(sample_weight.max())[1])
+    return np.ldexp(sample_weight, -exponent), exponent
+
+
 def counted_rows(sample_weight: Array | None) -> Array | None:
     """Return the rows of positive weight, None if all are: a row of weight zero is a row that is not there."""
     if sample_weight is None or sample_weight.all():

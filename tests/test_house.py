@@ -17,6 +17,7 @@ LAYERS = [
     "__init__",
     "_classifier",
     "_functional",
+    "_problem",
     "_restarts",
     "_monitor",
     "_solver",
