@@ -150,9 +150,17 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
     change a bit of the model.
 
     The defaults were chosen by `benchmarks/defaults.py`, which fits every classifier with its default parameters to
-    DEFAULTS_COUNT real data sets (60 to 20000 rows, 2 to 15 classes, standardised, 30% test):
+    25 real data sets (150 to 20000 rows, 2 to 15 classes, nominal columns one-hot, standardised, 30% test, 5 splits)::
 
-    DEFAULTS_TABLE
+                                             log-loss  log-loss  accuracy  fit time  fits that
+                                            geo. mean      mean      mean geo. mean     warned
+        DeepLogisticClassifier                 0.1735    0.3877    0.8416    0.041s       4.8%
+        MLPClassifier                          0.1946    0.4135    0.8431    0.220s      80.0%
+        MLPClassifier(early_stopping=True)     0.3975    0.5919    0.7713    0.050s       0.0%
+        LogisticRegression                     0.2460    0.4424    0.8253    0.010s       3.2%
+        LightGBM                               0.1726    0.4287    0.8449    0.091s       0.0%
+
+    `docs/decisions/0003-defaults.md` tells what each default was chosen against.
 
     References
     ----------
@@ -390,13 +398,13 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
     def _warn_of(self, run: Run) -> None:
         outcome = run.outcome
         if outcome is Outcome.INTERRUPTED:
-            warnings.warn("Training interrupted by user. The best iterate so far is kept.", UserWarning, stacklevel=5)
+            warnings.warn("Training interrupted by user. The best iterate so far is kept.", UserWarning, stacklevel=6)
         elif outcome in _ADVICE:
             warnings.warn(
                 f"L-BFGS ended before it found a minimum: {outcome.message} (n_iter_={run.n_iter}, max_iter="
                 f"{self.max_iter}, max_fun={self.max_fun}). {_ADVICE[outcome]}",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
     def decision_function(self, X: Any) -> Array:

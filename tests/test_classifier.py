@@ -385,6 +385,11 @@ class TestEndOfFit:
             model = DeepLogisticClassifier((5,), **{limit: 3}, early_stopping=False).fit(X, y)
         assert not model.optimize_result_.success
 
+    def test_the_warning_points_to_the_line_that_called_fit(self):
+        with pytest.warns(ConvergenceWarning) as caught:
+            DeepLogisticClassifier((5,), max_iter=1).fit(*load("binary"))
+        assert caught[0].filename == __file__
+
     def test_patience_ends_a_fit_at_a_kink_as_converged(self):
         X, y = load("multiclass")
         model = DeepLogisticClassifier((20,), alpha=3.0, early_stopping=False, random_state=0).fit(X, y)
