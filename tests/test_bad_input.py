@@ -194,7 +194,7 @@ class TestScales:
     SCALES = [
         (np.float64, scale)
         for scale in (1e-308, 1e-300, 1e-150, 1e-20, 1e20, 1e100, 1e150, 1e155, 1e200, 1e300, 1.7e308)
-    ] + [(np.float32, scale) for scale in (1e-40, 1e-30, 1e-10, 1e10, 1e18, 1e20, 1e30, 3e37)]
+    ] + [(np.float32, scale) for scale in (1e-40, 1e-30, 1e-10, 1e10, 1e18, 1e20, 1e30, 3.4e38)]
 
     @pytest.mark.parametrize("hidden", [(), (4,), (6, 4)])
     @pytest.mark.parametrize("classes", [2, 3, "multilabel"])
