@@ -1,9 +1,14 @@
 """Rows of X, cut into blocks that every pass visits in the same order."""
 
+from itertools import pairwise
+
 import numpy as np
 from scipy import sparse
 
 from skrelu._typing import Array, Rows
+
+_WORK = 2**23
+_LEAST_ROWS, _MOST_ROWS = 512, 4096
 
 
 class RowBlocks:
@@ -68,16 +73,25 @@ class RowBlocks:
         return block
 
 
-def choose_block_rows(layer_sizes: tuple[int, ...], X: Rows) -> int:
-    """Return how many rows a block should hold; it depends on the shapes alone, never on the threads.
+def choose_block_rows(layer_sizes: tuple[int, ...], X: Rows, n_rows: int) -> int:
+    """Return the most rows that a block may hold; it depends on the shapes alone, never on the threads.
 
-    Dense blocks aim at a working set of about a megabyte, so that what the forward pass wrote is still in the cache
-    when the backward pass reads it, within bounds that keep each product long enough to pay for its call. A sparse
-    block must also hold enough entries to pay for the dense gradient of the first layer, which is written per block.
+    A dense block aims at enough multiply-adds, about a millisecond's, that threads do not queue for the interpreter
+    between them, within bounds that keep wide blocks in the cache. A sparse one must also hold enough entries to pay
+    for the dense gradient of the first layer, which is written per block. Blocks come in multiples of 4 if there are
+    more than 4, else of 2, so that two or four threads share them evenly. docs/decisions/0006 has the measurements.
     """
-    width = 2 * sum(layer_sizes[1:])
-    if not sparse.issparse(X):
-        return int(np.clip(131072 // (width + layer_sizes[0]), 512, 2048))
-    n_features, entries_per_row = layer_sizes[0], max(X.nnz / X.shape[0], 1)
-    rows_for_gradient = min(2 * n_features / entries_per_row, n_features * layer_sizes[1] / width)
-    return int(max(np.clip(131072 // width, 512, 2048), rows_for_gradient))
+    n_parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(layer_sizes))
+    if sparse.issparse(X):
+        n_features, width = layer_sizes[0], 2 * sum(layer_sizes[1:])
+        entries_per_row = max(X.nnz / X.shape[0], 1)
+        n_parameters -= int((n_features - entries_per_row) * layer_sizes[1])
+        rows_for_gradient = min(2 * n_features / entries_per_row, n_features * layer_sizes[1] / width)
+        rows = max(np.clip(_WORK // max(n_parameters, 1), _LEAST_ROWS, _MOST_ROWS), rows_for_gradient)
+    else:
+        rows = np.clip(_WORK // n_parameters, _LEAST_ROWS, _MOST_ROWS)
+    n_blocks = -(-n_rows // int(rows))
+    if n_blocks > 1:
+        multiple = 4 if n_blocks > 4 else 2
+        n_blocks = -(-n_blocks // multiple) * multiple
+    return -(-n_rows // n_blocks)

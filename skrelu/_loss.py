@@ -79,20 +79,21 @@ class MultinomialLoss:
     out_activation = "softmax"
 
     def value_and_slopes(self, scores: Array, targets: Array, sample_weight: Array | None) -> float:
-        rows = np.arange(len(scores))
-        scores -= scores.max(axis=1, keepdims=True)
-        label_scores = scores[rows, targets]
-        np.exp(scores, out=scores)
-        label_terms = scores[rows, targets]
+        terms = scores.T.copy()  # classes by rows: NumPy reduces over the few classes fastest like this
+        terms -= terms.max(axis=0)
+        label = (targets, np.arange(len(scores)))
+        label_scores = terms[label]
+        np.exp(terms, out=terms)
+        label_terms = terms[label]
         # The label's slope is minus the sum of the others: as 1 - softmax_y it would lose its digits for rows that are
         # nearly certain. log1p keeps those of the value.
-        scores[rows, targets] = 0
-        others = scores.sum(axis=1)
+        terms[label] = 0
+        others = terms.sum(axis=0)
         totals = label_terms + others
         losses = np.log1p(np.where(label_terms == 1, others, totals - 1))
         losses -= label_scores
-        scores[rows, targets] = -others
-        scores /= totals[:, np.newaxis]
+        terms[label] = -others
+        np.divide(terms.T, totals[:, np.newaxis], out=scores)
         return _weigh(losses, scores, sample_weight)
 
     def probabilities(self, scores: Array) -> Array:

@@ -26,24 +26,32 @@ class Workspace:
     inputs : list of ndarray of shape (n_rows, n_l + 1)
         (z_{l-1}, 1) for l = 1..L. The column of ones is written when the workspace is made and survives every pass.
         For sparse blocks, which are multiplied as they are, `inputs[0]` has no columns.
-    deltas : list of ndarray of shape (n_rows, n_l + 1)
-        r P_l(x) for the layer below, with a column for the bias that is computed and not used; `deltas[0]` has no
-        columns.
+    outputs : list of ndarray of shape (n_rows, m_l)
+        What each layer writes: views of `inputs`, and `scores`.
+    deltas, is_active : list of ndarray of shape (n_rows, n_l + 1)
+        r P_l(x) for the layer below, and pos(z) of it, with a column for the bias that is computed and not used; the
+        first ones have no columns.
+    zeros : list of ndarray of shape (n_rows, n_l + 1)
     scores : ndarray of shape (n_rows, n_outputs)
     gradient : list of ndarray of shape (n_l + 1, m_l)
         Views of `flat_gradient`, which every block overwrites.
     """
 
     def __init__(self, network: "Network", max_rows: int, dtype: np.dtype, *, sparse_rows: bool) -> None:
-        widths = network.layer_sizes[:-1]
+        n_features, *hidden, n_outputs = network.layer_sizes
+        # Layer 1 reads X and sends nothing further down, so it has inputs, and those for dense rows alone.
+        widths = [-1 if sparse_rows else n_features, *hidden]
+        below = [-1, *hidden]
         self.inputs: list[Array] = [np.ones((max_rows, width + 1), dtype=dtype) for width in widths]
-        self.deltas: list[Array] = [np.empty((max_rows, width + 1), dtype=dtype) for width in widths]
-        if sparse_rows:
-            self.inputs[0] = np.empty((max_rows, 0), dtype=dtype)
-        self.deltas[0] = np.empty((max_rows, 0), dtype=dtype)
-        self.scores: Array = np.empty((max_rows, network.layer_sizes[-1]), dtype=dtype)
+        self.deltas: list[Array] = [np.empty((max_rows, width + 1), dtype=dtype) for width in below]
+        self.is_active: list[Array] = [np.empty((max_rows, width + 1), dtype=bool) for width in below]
+        # NumPy compares two arrays several times as fast as an array and a number.
+        zeros = np.zeros(max_rows * (max(below) + 1), dtype=dtype)
+        self.zeros: list[Array] = [zeros[: max_rows * (width + 1)].reshape(max_rows, width + 1) for width in below]
+        self.scores: Array = np.empty((max_rows, n_outputs), dtype=dtype)
         self.flat_gradient: Array = np.empty(network.n_parameters, dtype=dtype)
         self.gradient = network.layers(self.flat_gradient)
+        self.outputs = [z[:, :-1] for z in self.inputs[1:]] + [self.scores]
         self._views = {max_rows: self}
 
     def rows(self, n_rows: int) -> "Workspace":
@@ -52,9 +60,12 @@ class Workspace:
             view = object.__new__(Workspace)
             view.inputs = [array[:n_rows] for array in self.inputs]
             view.deltas = [array[:n_rows] for array in self.deltas]
+            view.is_active = [array[:n_rows] for array in self.is_active]
+            view.zeros = [array[:n_rows] for array in self.zeros]
             view.scores = self.scores[:n_rows]
             view.flat_gradient = self.flat_gradient
             view.gradient = self.gradient
+            view.outputs = [array[:n_rows] for array in self.outputs]
             self._views[n_rows] = view
         return self._views[n_rows]
 
@@ -84,13 +95,15 @@ class Network:
     def has_hidden_layers(self) -> bool:
         return len(self.layer_sizes) > 2
 
+    @cached_property
+    def _places(self) -> list[tuple[slice, tuple[int, int]]]:
+        """Where each A_l stands in the flat vector, and its shape."""
+        ends = np.cumsum([0] + [rows * columns for rows, columns in self.shapes]).tolist()
+        return [(slice(*bounds), shape) for bounds, shape in zip(pairwise(ends), self.shapes, strict=True)]
+
     def layers(self, parameters: Array) -> list[Array]:
         """Return A_1, ..., A_L as views of the flat vector."""
-        ends = np.cumsum([0] + [rows * columns for rows, columns in self.shapes])
-        return [
-            parameters[start:end].reshape(shape)
-            for (start, end), shape in zip(pairwise(ends), self.shapes, strict=True)
-        ]
+        return [parameters[place].reshape(shape) for place, shape in self._places]
 
     def split(self, parameters: Array) -> tuple[list[Array], list[Array]]:
         """Return (coefs, intercepts) as views: coefs[l] of shape (n_l, m_l), intercepts[l] of shape (m_l,)."""
@@ -134,10 +147,9 @@ class Network:
             `workspace.scores`.
         """
         inputs = workspace.inputs
-        outputs = [z[:, :-1] for z in inputs[1:]] + [workspace.scores]
-        for l, (layer, output) in enumerate(zip(layers, outputs, strict=True)):
+        for l, (layer, output) in enumerate(zip(layers, workspace.outputs, strict=True)):
             if l > 0:
-                np.maximum(inputs[l], 0, out=inputs[l])  # relu; max(1, 0) leaves the ones alone
+                np.maximum(inputs[l], workspace.zeros[l], out=inputs[l])  # relu; max(1, 0) leaves the ones alone
                 np.matmul(inputs[l], layer, out=output)
             elif sparse.issparse(block):
                 np.add(block @ layer[:-1], layer[-1], out=output)
@@ -151,17 +163,31 @@ class Network:
         delta_l, one row per sample, is r P_l(x): delta_L = r, and delta_{l-1} = (delta_l W_l) diag(pos(z_{l-1})).
         With it equations (a) and (b) are one product per layer, over all samples of the block:
         [grad W_l | grad b_l]^T = (z_{l-1}, 1)^T delta_l.
+
+        A layer of one unit, such as the output for two classes, has delta_l W_l = r w^T: each column is r times a
+        number. There only r diag(pos(z)) is formed, and w kept as the `scale` of its columns for the small arrays.
         """
         inputs, delta = workspace.inputs, slopes
+        scale: Array | None = None
         for l in range(len(layers) - 1, -1, -1):
             gradient = workspace.gradient[l]
             if l == 0 and sparse.issparse(block):
                 gradient[:-1] = block.T @ delta
                 np.sum(delta, axis=0, out=gradient[-1])
-                return
-            np.matmul(inputs[l].T, delta, out=gradient)
+            else:
+                np.matmul(inputs[l].T, delta, out=gradient)
+            layer = layers[l]
+            if scale is not None:
+                gradient *= scale
+                layer = layer * scale
             if l > 0:
-                np.sign(inputs[l], out=inputs[l])  # pos(z), which is 0 at 0; z itself is no longer needed
-                np.matmul(delta, layers[l].T, out=workspace.deltas[l])
-                workspace.deltas[l] *= inputs[l]
-                delta = workspace.deltas[l][:, :-1]
+                is_active, below = workspace.is_active[l], workspace.deltas[l]
+                np.greater(inputs[l], workspace.zeros[l], out=is_active)  # pos(z), which is 0 at 0
+                if layer.shape[1] == 1:
+                    np.multiply(is_active, delta, out=below)
+                    scale = layer[:-1, 0]
+                else:
+                    np.matmul(delta, layer.T, out=below)
+                    below *= is_active
+                    scale = None
+                delta = below[:, :-1]

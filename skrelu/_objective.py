@@ -53,7 +53,6 @@ class Objective:
         self.network = network
         self.loss = loss
         self.team = team
-        self.alpha = alpha
         self.targets = targets
         if sample_weight is None:
             self.sample_weight = None
@@ -65,8 +64,15 @@ class Objective:
             self.sample_weight = sample_weight / largest
             self._sum = float(self.sample_weight.sum())
             self.total_weight = float(largest) * self._sum
+        self._decay: Array | None = None  # of each parameter: that of weights is alpha / S, biases have none
+        if alpha:
+            self._decay = np.zeros(network.n_parameters)
+            for weights in network.split(self._decay)[0]:
+                weights[...] = alpha / self.total_weight
         self.dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
-        self._blocks = RowBlocks(X, max_rows=choose_block_rows(network.layer_sizes, X), selection=selection)
+        self._blocks = RowBlocks(
+            X, max_rows=choose_block_rows(network.layer_sizes, X, len(targets)), selection=selection
+        )
         self._workspaces = _workspaces(network, self._blocks, self.dtype, team)
 
     @property
@@ -85,25 +91,20 @@ class Objective:
         losses = [0.0] * len(self._blocks)
         layers = self.network.layers(parameters.astype(self.dtype, copy=False))
 
-        @np.errstate(all="ignore")  # not inherited by other threads
         def compute(member: int, block: int) -> None:
             rows, workspace, losses[block] = self._block_loss(layers, member, block)
             self.network.backward(layers, rows, workspace, workspace.scores)
 
-        @np.errstate(all="ignore")
         def merge(member: int, block: int) -> None:
             np.add(gradient, self._workspaces[member].flat_gradient, out=gradient)
 
         self.team.each_block(len(self._blocks), compute, merge)
         gradient /= self._sum
         value = sum(losses) / self._sum
-        if self.alpha:
-            decay = self.alpha / self.total_weight
-            weights, _ = self.network.split(parameters)
-            weight_gradients, _ = self.network.split(gradient)
-            for weight, weight_gradient in zip(weights, weight_gradients, strict=True):
-                value += 0.5 * decay * float(np.vdot(weight, weight))
-                weight_gradient += decay * weight
+        if self._decay is not None:
+            pull = self._decay * parameters
+            gradient += pull
+            value += 0.5 * float(pull @ parameters)
         return value, gradient
 
     @np.errstate(all="ignore")
@@ -112,7 +113,6 @@ class Objective:
         losses = [0.0] * len(self._blocks)
         layers = self.network.layers(parameters.astype(self.dtype, copy=False))
 
-        @np.errstate(all="ignore")
         def compute(member: int, block: int) -> None:
             _, _, losses[block] = self._block_loss(layers, member, block)
 
@@ -134,11 +134,10 @@ def compute_scores(network: Network, parameters: Array, X: Rows, team: Team) -> 
     """Return the scores of all rows of X, of shape (n_samples, n_outputs), in the wider dtype of X and parameters."""
     dtype = np.result_type(X.dtype, parameters.dtype)
     layers = network.layers(parameters.astype(dtype, copy=False))
-    blocks = RowBlocks(X, max_rows=choose_block_rows(network.layer_sizes, X))
+    blocks = RowBlocks(X, max_rows=choose_block_rows(network.layer_sizes, X, X.shape[0]))
     workspaces = _workspaces(network, blocks, dtype, team)
     scores = np.empty((X.shape[0], network.layer_sizes[-1]), dtype=dtype)
 
-    @np.errstate(all="ignore")
     def compute(member: int, block: int) -> None:
         where = blocks.rows(block)
         workspace = workspaces[member].rows(where.stop - where.start)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from math import isfinite
 
 import numpy as np
 from scipy.optimize import OptimizeResult
@@ -62,6 +63,7 @@ class Solution:
     n_evaluations: int
 
 
+@np.errstate(all="ignore")
 def minimize(
     objective: Callable[[Parameters], tuple[float, Parameters]],
     start: Parameters,
@@ -162,7 +164,6 @@ class _Search:
         self.last = Iterate(self.iterate.number + 1, parameters.copy(), value, gradient)
         return value, gradient
 
-    @np.errstate(all="ignore")
     def _valley_before(self, parameters: Parameters) -> tuple[float, Parameters]:
         """Answer a step d into overflow by a parabola along d whose minimum lies at a tenth of the step.
 
@@ -204,7 +205,6 @@ class _Search:
         return Solution(self.iterate, outcome, self.n_evaluations)
 
 
-@np.errstate(all="ignore")
 def _is_finite(value: float, gradient: Parameters) -> bool:
     # L-BFGS works with the squared norm of the gradient, so that has to be finite too.
-    return bool(np.isfinite(value) and np.isfinite(gradient @ gradient))
+    return isfinite(value) and isfinite(gradient @ gradient)

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import joblib
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 Work = Callable[[int, int], None]
@@ -38,6 +39,12 @@ def _is_per_thread(library: Any) -> bool:
 def _hold_this_thread() -> None:
     for library in _blas_libraries():
         _set_threads(library, 1)
+
+
+def _begin_member() -> None:
+    """Prepare a thread of a team: a single BLAS thread and, as in the calling thread, no warnings of overflow."""
+    _hold_this_thread()
+    np.seterr(all="ignore")
 
 
 class _BlasHold:
@@ -136,9 +143,7 @@ class Team:
                 merge(0, block)
             return
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(
-                self.n_threads - 1, thread_name_prefix="skrelu", initializer=_hold_this_thread
-            )
+            self._pool = ThreadPoolExecutor(self.n_threads - 1, thread_name_prefix="skrelu", initializer=_begin_member)
         turns = _Turns(n_blocks, compute, merge)
         others: list[Future[None]] = [self._pool.submit(turns.work, member) for member in range(1, n_members)]
         try:
