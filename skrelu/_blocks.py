@@ -9,6 +9,7 @@ from skrelu._typing import Array, Rows
 
 _WORK = 2**23
 _LEAST_ROWS, _MOST_ROWS = 512, 4096
+_MOST_SPARSE_VALUES = 2**20
 
 
 class RowBlocks:
@@ -83,10 +84,10 @@ def choose_block_rows(layer_sizes: tuple[int, ...], X: Rows, n_rows: int) -> int
     """
     n_parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(layer_sizes))
     if sparse.issparse(X):
-        n_features, width = layer_sizes[0], 2 * sum(layer_sizes[1:])
+        n_features, width = layer_sizes[0], sum(layer_sizes[1:])
         entries_per_row = max(X.nnz / X.shape[0], 1)
         n_parameters -= int((n_features - entries_per_row) * layer_sizes[1])
-        rows_for_gradient = min(2 * n_features / entries_per_row, n_features * layer_sizes[1] / width)
+        rows_for_gradient = min(8 * n_features / entries_per_row, _MOST_SPARSE_VALUES / width)
         rows = max(np.clip(_WORK // max(n_parameters, 1), _LEAST_ROWS, _MOST_ROWS), rows_for_gradient)
     else:
         rows = np.clip(_WORK // n_parameters, _LEAST_ROWS, _MOST_ROWS)

@@ -80,8 +80,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         any more, see `n_iter_no_change`.
     early_stopping : bool or 'auto', default='auto'
         Whether to hold rows out, watch minus their log-loss at each iterate, keep the BEST iterate and stop when it is
-        `n_iter_no_change` iterates old. 'auto' does so if there are hidden layers, at least 200 rows, and enough rows
-        of each class, or if `fit` is given `X_val`.
+        `n_iter_no_change` iterates old. 'auto' does so if there are hidden layers, at least 200 rows, and as many held
+        out as there are classes, or if `fit` is given `X_val`.
     validation_fraction : float, default=0.1
         The part of the rows that is held out, in the proportions of the classes.
     n_iter_no_change : int or numpy.inf, default=20

@@ -86,7 +86,7 @@ class Labels:
 
     def class_indices(self, targets: Array) -> Array:
         """Return for each target of one label the place of that label in `classes`."""
-        return (targets[:, 0] > 0).astype(np.intp) if self.n_outputs == 1 else targets
+        return (targets[:, 0] > 0).astype(np.int8) if self.n_outputs == 1 else targets
 
     def decode(self, scores: Array) -> Array:
         """Return the most probable label of each row, or for multilabel targets the indicator of p > 1/2."""

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_class_weight
 
 from skrelu._labels import Labels
@@ -134,20 +133,15 @@ def _contents(X: Rows, targets: Array) -> list[Any]:
 
 
 def hold_out_problem(rows: WeightedRows, labels: Labels, fraction: float) -> str | None:
-    """Say why `fraction` of the rows cannot be held out in the proportions of the classes, None if they can."""
+    """Say why `fraction` of the rows cannot be held out, None if they can: both parts need as many rows as classes."""
     n_held_out = int(np.ceil(fraction * rows.n_rows))
-    n_needed, smallest = 1, rows.n_rows
-    if not labels.is_multilabel:
-        n_needed = len(labels.classes)
-        smallest = int(np.bincount(labels.class_indices(rows.targets[rows.numbers()])).min())
-    n_trained = rows.n_rows - n_held_out
-    keeps_every_class = smallest * n_trained >= rows.n_rows  # at least one row of the smallest one to train on
-    if min(n_held_out, n_trained) >= n_needed and smallest >= 2 and keeps_every_class:
+    n_needed = 1 if labels.is_multilabel else len(labels.classes)
+    if min(n_held_out, rows.n_rows - n_held_out) >= n_needed:
         return None
     return (
         f"The validation set is too small, or leaves too little: validation_fraction={fraction} of {rows.n_rows} rows "
-        f"in {n_needed} class(es), the smallest with {smallest}. Change validation_fraction, add rows, pass X_val and "
-        "y_val, or set early_stopping=False."
+        f"in {n_needed} class(es). Change validation_fraction, add rows, pass X_val and y_val, or set "
+        "early_stopping=False."
     )
 
 
@@ -156,8 +150,9 @@ def hold_out(
 ) -> tuple[WeightedRows, WeightedRows]:
     """Split off `fraction` of the rows that count, in the proportions of the classes as far as they allow.
 
-    Every class has a row in the first part. Both parts share X; only row numbers are drawn. Multilabel rows are drawn
-    without stratification.
+    Every class keeps a row in the first part. Both parts share X and keep the order of the rows; only row numbers are
+    drawn, class by class, in about 20 bytes a row (scikit-learn's splitters take 100). Multilabel rows are drawn
+    without regard to their labels.
 
     Raises
     ------
@@ -167,12 +162,27 @@ def hold_out(
     problem = hold_out_problem(rows, labels, fraction)
     if problem is not None:
         raise ValueError(problem)
-    numbers = rows.numbers()
-    trained, held_out = train_test_split(
-        np.arange(rows.n_rows),
-        test_size=int(np.ceil(fraction * rows.n_rows)),
-        stratify=None if labels.is_multilabel else labels.class_indices(rows.targets[numbers]),
-        random_state=random_state,
-    )
-    # Both parts keep the order that the rows had.
-    return replace(rows, selection=numbers[np.sort(trained)]), replace(rows, selection=numbers[np.sort(held_out)])
+    n_held_out = int(np.ceil(fraction * rows.n_rows))
+    is_held_out = np.zeros(rows.n_rows, dtype=bool)
+    if labels.is_multilabel:
+        is_held_out[random_state.permutation(rows.n_rows)[:n_held_out]] = True
+    else:
+        targets = rows.targets if rows.selection is None else rows.targets[rows.selection]
+        indices = labels.class_indices(targets)
+        for label, quota in enumerate(_quotas(np.bincount(indices), n_held_out)):
+            members = np.flatnonzero(indices == label)
+            is_held_out[random_state.permutation(members)[:quota]] = True
+    parts = [np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)]
+    if rows.selection is not None:
+        parts = [rows.selection[part] for part in parts]
+    return replace(rows, selection=parts[0]), replace(rows, selection=parts[1])
+
+
+def _quotas(counts: Array, n_held_out: int) -> Array:
+    """Divide `n_held_out` in proportion to the counts by largest remainders, leaving each class a row."""
+    shares = n_held_out * counts / counts.sum()
+    quotas = np.minimum(np.floor(shares).astype(np.intp), counts - 1)
+    while (missing := n_held_out - quotas.sum()) > 0:
+        wanted = np.where(quotas < counts - 1, shares - quotas, -np.inf)
+        quotas[np.argsort(-wanted, kind="stable")[: min(missing, int(np.isfinite(wanted).sum()))]] += 1
+    return quotas

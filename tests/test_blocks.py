@@ -46,7 +46,7 @@ def test_the_only_block_is_copied_once():
 
 def test_block_size_depends_on_shapes_alone():
     dense = np.empty((10_000, 30))
-    assert choose_block_rows((30, 10, 1), dense, 10_000) == 2500  # at most 4096, in 4 blocks
+    assert choose_block_rows((30, 10, 1), dense, 10_000) == 2500  # at most 4096, in 4 blocks, not 3
     assert choose_block_rows((30, 1000, 1000, 1), dense, 10_000) == 500  # at most 512, in a multiple of 4
     assert choose_block_rows((30, 10, 1), dense, 300) == 300
     wide = sparse.random_array((1000, 20_000), density=5e-4, format="csr", rng=np.random.default_rng(0))

@@ -304,10 +304,19 @@ class TestEarlyStopping:
         model = DeepLogisticClassifier(hidden, alpha=10.0, random_state=0).fit(X, y)
         assert (model.validation_scores_ is not None) == expected
 
-    def test_auto_holds_nothing_out_where_a_class_has_one_row(self):
+    def test_a_class_of_one_row_is_trained_on(self):
         X, y = self.noisy()
         y[0] = 2
-        assert DeepLogisticClassifier((5,), random_state=0).fit(X, y).validation_scores_ is None
+        model = DeepLogisticClassifier((5,), random_state=0).fit(X, y)
+        assert model.validation_scores_ is not None
+        assert model.classes_.tolist() == [0, 1, 2]
+
+    def test_auto_holds_nothing_out_where_too_little_would_be_left(self):
+        X, y = self.noisy()
+        y[:300] = np.arange(300)
+        assert (
+            DeepLogisticClassifier((5,), alpha=10, max_iter=5000, random_state=0).fit(X, y).validation_scores_ is None
+        )
         with pytest.raises(ValueError, match="validation set is too small"):
             DeepLogisticClassifier((5,), early_stopping=True).fit(X, y)
 
