@@ -2,7 +2,6 @@
 
 from itertools import pairwise
 
-import numpy as np
 from scipy import sparse
 
 from skrelu._typing import Array, Rows
@@ -88,10 +87,10 @@ def choose_block_rows(layer_sizes: tuple[int, ...], X: Rows, n_rows: int) -> int
         entries_per_row = max(X.nnz / X.shape[0], 1)
         n_parameters -= int((n_features - entries_per_row) * layer_sizes[1])
         rows_for_gradient = min(8 * n_features / entries_per_row, _MOST_SPARSE_VALUES / width)
-        rows = max(np.clip(_WORK // max(n_parameters, 1), _LEAST_ROWS, _MOST_ROWS), rows_for_gradient)
     else:
-        rows = np.clip(_WORK // n_parameters, _LEAST_ROWS, _MOST_ROWS)
-    n_blocks = -(-n_rows // int(rows))
+        rows_for_gradient = 0
+    rows = max(min(_WORK // max(n_parameters, 1), _MOST_ROWS), _LEAST_ROWS, int(rows_for_gradient))
+    n_blocks = -(-n_rows // rows)
     if n_blocks > 1:
         multiple = 4 if n_blocks > 4 else 2
         n_blocks = -(-n_blocks // multiple) * multiple

@@ -26,7 +26,7 @@ from skrelu._checks import (
 from skrelu._labels import Labels
 from skrelu._network import Network
 from skrelu._objective import compute_scores
-from skrelu._problem import Problem, largest_value, layer_sizes
+from skrelu._problem import Problem, largest_value
 from skrelu._restarts import Run, Settings, fit_from
 from skrelu._solver import NotFiniteError, Outcome
 from skrelu._threads import Team, count_threads
@@ -154,11 +154,11 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
 
                                              log-loss  log-loss  accuracy  fit time  fits that
                                             geo. mean      mean      mean geo. mean     warned
-        DeepLogisticClassifier                 0.1735    0.3877    0.8416    0.041s       4.8%
-        MLPClassifier                          0.1946    0.4135    0.8431    0.220s      80.0%
-        MLPClassifier(early_stopping=True)     0.3975    0.5919    0.7713    0.050s       0.0%
-        LogisticRegression                     0.2460    0.4424    0.8253    0.010s       3.2%
-        LightGBM                               0.1726    0.4287    0.8449    0.091s       0.0%
+        DeepLogisticClassifier                 0.1811    0.3899    0.8439    0.028s       2.4%
+        MLPClassifier                          0.1946    0.4135    0.8431    0.207s      80.0%
+        MLPClassifier(early_stopping=True)     0.3975    0.5919    0.7713    0.047s       0.0%
+        LogisticRegression                     0.2460    0.4424    0.8253    0.009s       3.2%
+        LightGBM                               0.1726    0.4287    0.8449    0.074s       0.0%
 
     `docs/decisions/0003-defaults.md` tells what each default was chosen against.
 
@@ -381,7 +381,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
 
     def _previous_parameters(self, network: Network, labels: Labels) -> Parameters:
         """Return the parameters of the previous fit as a start, after checking that they fit."""
-        sizes = layer_sizes(self.coefs_)
+        sizes = Network.of(self.coefs_).layer_sizes
         if sizes[1:-1] != network.layer_sizes[1:-1]:
             raise ValueError(
                 "warm_start can only be used where `hidden_layer_sizes` is the same as in the previous call to fit. "
@@ -482,9 +482,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         """Return finite scores of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
         X = validate_rows(self, X, reset=False)
-        parameters = Network.join(self.coefs_, self.intercepts_)
-        with Team(count_threads(self.n_jobs)) as team:
-            scores = compute_scores(Network(layer_sizes(self.coefs_)), parameters, X, team)
+        scores = compute_scores(self.coefs_, self.intercepts_, X, self.n_jobs)
         if not np.isfinite(scores).all():
             raise ValueError(
                 f"X holds values up to {largest_value(X):.3g}, for which scores in {scores.dtype} overflow; scale X as "

@@ -98,7 +98,7 @@ class Labels:
 
     def per_class(self, scores: Array) -> Array:
         """Return scores with one column per class: for two classes those of the first and of the second."""
-        return np.hstack([-scores, scores]) if self.n_outputs == 1 else scores
+        return np.concatenate((-scores, scores), axis=1) if self.n_outputs == 1 else scores
 
 
 def check_indicator(y: Any, name: str) -> None:

@@ -19,7 +19,9 @@ from skrelu._typing import Array, Parameters, Rows
 
 
 class Workspace:
-    """The arrays that one pass over a block of at most `max_rows` rows needs, made once and used for every block.
+    """The arrays that the passes over a block of at most `max_rows` rows need, made once and used for every block.
+
+    With `forward_only` those of the backward pass are left out.
 
     Attributes
     ----------
@@ -37,22 +39,31 @@ class Workspace:
         Views of `flat_gradient`, which every block overwrites.
     """
 
-    def __init__(self, network: "Network", max_rows: int, dtype: np.dtype, *, sparse_rows: bool) -> None:
+    def __init__(
+        self, network: "Network", max_rows: int, dtype: np.dtype, *, sparse_rows: bool, forward_only: bool = False
+    ) -> None:
         n_features, *hidden, n_outputs = network.layer_sizes
         # Layer 1 reads X and sends nothing further down, so it has inputs, and those for dense rows alone.
         widths = [-1 if sparse_rows else n_features, *hidden]
         below = [-1, *hidden]
-        self.inputs: list[Array] = [np.ones((max_rows, width + 1), dtype=dtype) for width in widths]
-        self.deltas: list[Array] = [np.empty((max_rows, width + 1), dtype=dtype) for width in below]
-        self.is_active: list[Array] = [np.empty((max_rows, width + 1), dtype=bool) for width in below]
+        self.inputs: list[Array] = [np.empty((max_rows, width + 1), dtype=dtype) for width in widths]
+        for z in self.inputs:
+            z[:, -1:] = 1
         # NumPy compares two arrays several times as fast as an array and a number.
         zeros = np.zeros(max_rows * (max(below) + 1), dtype=dtype)
         self.zeros: list[Array] = [zeros[: max_rows * (width + 1)].reshape(max_rows, width + 1) for width in below]
         self.scores: Array = np.empty((max_rows, n_outputs), dtype=dtype)
-        self.flat_gradient: Array = np.empty(network.n_parameters, dtype=dtype)
-        self.gradient = network.layers(self.flat_gradient)
         self.outputs = [z[:, :-1] for z in self.inputs[1:]] + [self.scores]
         self._views = {max_rows: self}
+        self.deltas: list[Array] = []
+        self.is_active: list[Array] = []
+        self.flat_gradient: Array = np.empty(0, dtype=dtype)
+        self.gradient: list[Array] = []
+        if not forward_only:
+            self.deltas = [np.empty((max_rows, width + 1), dtype=dtype) for width in below]
+            self.is_active = [np.empty((max_rows, width + 1), dtype=bool) for width in below]
+            self.flat_gradient = np.empty(network.n_parameters, dtype=dtype)
+            self.gradient = network.layers(self.flat_gradient)
 
     def rows(self, n_rows: int) -> "Workspace":
         """Return the first `n_rows` rows of this workspace as a workspace of their own."""
@@ -81,6 +92,11 @@ class Network:
     """
 
     layer_sizes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, coefs: Sequence[Array]) -> "Network":
+        """Return the network that `coefs_` belong to."""
+        return cls((coefs[0].shape[0], *(coef.shape[1] for coef in coefs)))
 
     @cached_property
     def shapes(self) -> list[tuple[int, int]]:
@@ -113,9 +129,7 @@ class Network:
     @staticmethod
     def join(coefs: Sequence[Array], intercepts: Sequence[Array]) -> Array:
         """Return the flat vector of `split`'s parts."""
-        return np.concatenate(
-            [np.vstack([coef, intercept]).ravel() for coef, intercept in zip(coefs, intercepts, strict=True)]
-        )
+        return np.concatenate([part.ravel() for pair in zip(coefs, intercepts, strict=True) for part in pair])
 
     def initial_parameters(self, random_state: np.random.RandomState) -> Parameters:
         """Draw starting weights and biases; zeros without a hidden layer, where the objective is convex.
@@ -191,3 +205,13 @@ class Network:
                     below *= is_active
                     scale = None
                 delta = below[:, :-1]
+
+
+def score_rows(coefs: Sequence[Array], intercepts: Sequence[Array], X: Rows) -> Array:
+    """Return the scores of a few rows, as `Network.forward` but without its workspace."""
+    z = X
+    for coef, intercept in zip(coefs[:-1], intercepts[:-1], strict=True):
+        z = z @ coef
+        z += intercept
+        np.maximum(z, 0, out=z)
+    return z @ coefs[-1] + intercepts[-1]

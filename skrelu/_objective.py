@@ -5,12 +5,14 @@
 This is the one place where the network and the loss meet.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from skrelu._blocks import RowBlocks, choose_block_rows
 from skrelu._loss import Loss
-from skrelu._network import Network, Workspace
-from skrelu._threads import Team
+from skrelu._network import Network, Workspace, score_rows
+from skrelu._threads import Team, count_threads
 from skrelu._typing import Array, Parameters, Rows
 
 
@@ -129,27 +131,39 @@ class Objective:
         return rows, workspace, self.loss.value_and_slopes(scores, self.targets[where], weights)
 
 
+# Products of fewer multiply-adds are done by one thread of BLAS anyway, so it need not be held to one.
+_SERIAL_WORK = 4096
+
+
 @np.errstate(all="ignore")
-def compute_scores(network: Network, parameters: Array, X: Rows, team: Team) -> Array:
-    """Return the scores of all rows of X, of shape (n_samples, n_outputs), in the wider dtype of X and parameters."""
+def compute_scores(coefs: Sequence[Array], intercepts: Sequence[Array], X: Rows, n_jobs: int | None) -> Array:
+    """Return the scores of all rows of X, of shape (n_samples, n_outputs), in the wider dtype of X and weights."""
+    if X.shape[0] * sum(coef.size for coef in coefs) < _SERIAL_WORK:
+        return score_rows(coefs, intercepts, X)
+    network, parameters = Network.of(coefs), Network.join(coefs, intercepts)
     dtype = np.result_type(X.dtype, parameters.dtype)
     layers = network.layers(parameters.astype(dtype, copy=False))
     blocks = RowBlocks(X, max_rows=choose_block_rows(network.layer_sizes, X, X.shape[0]))
-    workspaces = _workspaces(network, blocks, dtype, team)
     scores = np.empty((X.shape[0], network.layer_sizes[-1]), dtype=dtype)
+    with Team(count_threads(n_jobs)) as team:
+        workspaces = _workspaces(network, blocks, dtype, team, forward_only=True)
 
-    def compute(member: int, block: int) -> None:
-        where = blocks.rows(block)
-        workspace = workspaces[member].rows(where.stop - where.start)
-        scores[where] = network.forward(layers, blocks.load(block, workspace.inputs[0]), workspace)
+        def compute(member: int, block: int) -> None:
+            where = blocks.rows(block)
+            workspace = workspaces[member].rows(where.stop - where.start)
+            scores[where] = network.forward(layers, blocks.load(block, workspace.inputs[0]), workspace)
 
-    team.each_block(len(blocks), compute, _nothing)
+        team.each_block(len(blocks), compute, _nothing)
     return scores
 
 
-def _workspaces(network: Network, blocks: RowBlocks, dtype: np.dtype, team: Team) -> list[Workspace]:
-    n_members = min(team.n_threads, len(blocks))
-    return [Workspace(network, blocks.max_rows, dtype, sparse_rows=blocks.is_sparse) for _ in range(n_members)]
+def _workspaces(
+    network: Network, blocks: RowBlocks, dtype: np.dtype, team: Team, *, forward_only: bool = False
+) -> list[Workspace]:
+    return [
+        Workspace(network, blocks.max_rows, dtype, sparse_rows=blocks.is_sparse, forward_only=forward_only)
+        for _ in range(min(team.n_threads, len(blocks)))
+    ]
 
 
 def _nothing(member: int, block: int) -> None:

@@ -12,7 +12,7 @@ from skrelu._network import Network
 from skrelu._objective import Objective
 from skrelu._threads import Team
 from skrelu._training_data import WeightedRows
-from skrelu._typing import Array, Parameters, Rows
+from skrelu._typing import Parameters, Rows
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,6 @@ class Problem:
         advice = "Standardise X." if max(X, X_val) > 1e6 else "Rescale sample_weight and alpha."
         penalty = self.alpha / self.training.total_weight
         return f"X holds values up to {X:.3g}{watched}, alpha over the total weight is {penalty:.3g}. {advice}"
-
-
-def layer_sizes(coefs: list[Array]) -> tuple[int, ...]:
-    """Return the layer sizes that `coefs_` belong to."""
-    return (coefs[0].shape[0], *(coef.shape[1] for coef in coefs))
 
 
 def largest_value(X: Rows) -> float:

@@ -64,7 +64,7 @@ class _BlasHold:
         """Return how many threads BLAS may use when it is not held."""
         with self._lock:
             limits = self._before if self._n_holders else self._read()
-        return max(limits, default=joblib.cpu_count())  # a BLAS that cannot be asked, such as Accelerate
+        return max(limits) if limits else int(joblib.cpu_count())  # without a BLAS that can be asked, as on a Mac
 
     @staticmethod
     def _read() -> list[int]:

@@ -97,10 +97,11 @@ def test_memory_mapped_rows_are_read_block_by_block(tmp_path):
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     network = Network((7, 4, 3))
     parameters = network.initial_parameters(np.random.RandomState(0))
-    with Team(2) as team:
-        scores = compute_scores(network, parameters, mapped, team)
-        assert_array_equal(scores, compute_scores(network, parameters, X, team))
     W, b = network.split(parameters)
+    scores = compute_scores(W, b, mapped, 2)
+    assert_array_equal(scores, compute_scores(W, b, X, 2))
+    assert_allclose(compute_scores(W, b, X[:5], 2), scores[:5], rtol=1e-12)  # few rows take a shorter way
+    assert_allclose(compute_scores(W, b, sparse.csr_array(X[:5]), 2), scores[:5], rtol=1e-12)
     assert_allclose(scores[17], literal.score([w.T for w in W], b, X[17]), rtol=1e-12)
 
 
