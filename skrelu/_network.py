@@ -13,7 +13,6 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from scipy import sparse
 
 from skrelu._typing import Array, Parameters, Rows
 
@@ -21,13 +20,13 @@ from skrelu._typing import Array, Parameters, Rows
 class Workspace:
     """The arrays that the passes over a block of at most `max_rows` rows need, made once and used for every block.
 
-    With `forward_only` those of the backward pass are left out.
+    Without `copies_rows` the inputs of the first layer are left out, with `forward_only` all of the backward pass.
 
     Attributes
     ----------
     inputs : list of ndarray of shape (n_rows, n_l + 1)
         (z_{l-1}, 1) for l = 1..L. The column of ones is written when the workspace is made and survives every pass.
-        For sparse blocks, which are multiplied as they are, `inputs[0]` has no columns.
+        Without copies `inputs[0]` has no columns.
     outputs : list of ndarray of shape (n_rows, m_l)
         What each layer writes: views of `inputs`, and `scores`.
     deltas, is_active : list of ndarray of shape (n_rows, n_l + 1)
@@ -40,11 +39,17 @@ class Workspace:
     """
 
     def __init__(
-        self, network: "Network", max_rows: int, dtype: np.dtype, *, sparse_rows: bool, forward_only: bool = False
+        self,
+        network: "Network",
+        max_rows: int,
+        dtype: np.dtype,
+        *,
+        copies_rows: bool = True,
+        forward_only: bool = False,
     ) -> None:
         n_features, *hidden, n_outputs = network.layer_sizes
-        # Layer 1 reads X and sends nothing further down, so it has inputs, and those for dense rows alone.
-        widths = [-1 if sparse_rows else n_features, *hidden]
+        # Layer 1 sends nothing further down, and needs inputs only if rows are copied beside a one.
+        widths = [n_features if copies_rows else -1, *hidden]
         below = [-1, *hidden]
         self.inputs: list[Array] = [np.empty((max_rows, width + 1), dtype=dtype) for width in widths]
         for z in self.inputs:
@@ -151,8 +156,8 @@ class Network:
         ----------
         layers : sequence of ndarray of shape (n_l + 1, m_l)
             In the workspace's dtype.
-        block : {ndarray of shape (n_rows, n_features + 1), CSR matrix of shape (n_rows, n_features)}
-            (x, 1) in `workspace.inputs[0]`, or x if it is sparse.
+        block : ndarray of shape (n_rows, n_features + 1), or {ndarray, CSR matrix} of shape (n_rows, n_features)
+            (x, 1), which is `workspace.inputs[0]`, or x.
         workspace : Workspace of n_rows rows
 
         Returns
@@ -165,10 +170,10 @@ class Network:
             if l > 0:
                 np.maximum(inputs[l], workspace.zeros[l], out=inputs[l])  # relu; max(1, 0) leaves the ones alone
                 np.matmul(inputs[l], layer, out=output)
-            elif sparse.issparse(block):
-                np.add(block @ layer[:-1], layer[-1], out=output)
-            else:
+            elif block is inputs[0]:
                 np.matmul(block, layer, out=output)
+            else:
+                np.add(block @ layer[:-1], layer[-1], out=output)
         return workspace.scores
 
     def backward(self, layers: Sequence[Array], block: Rows, workspace: Workspace, slopes: Array) -> None:
@@ -185,7 +190,7 @@ class Network:
         scale: Array | None = None
         for l in range(len(layers) - 1, -1, -1):
             gradient = workspace.gradient[l]
-            if l == 0 and sparse.issparse(block):
+            if l == 0 and block is not inputs[0]:
                 gradient[:-1] = block.T @ delta
                 np.sum(delta, axis=0, out=gradient[-1])
             else:

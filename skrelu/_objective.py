@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from skrelu._blocks import RowBlocks, choose_block_rows
+from skrelu._blocks import RowBlocks, choose_block_rows, pays_in_place
 from skrelu._loss import Loss
 from skrelu._network import Network, Workspace, score_rows
 from skrelu._threads import Team, count_threads
@@ -132,18 +132,23 @@ class Objective:
 
 
 # Products of fewer multiply-adds are done by one thread of BLAS anyway, so it need not be held to one.
-_SERIAL_WORK = 4096
+_SERIAL_WORK = 8192
+_FEW_ROWS = 16  # for which copying the weights into one vector would cost more than the products
 
 
 @np.errstate(all="ignore")
 def compute_scores(coefs: Sequence[Array], intercepts: Sequence[Array], X: Rows, n_jobs: int | None) -> Array:
     """Return the scores of all rows of X, of shape (n_samples, n_outputs), in the wider dtype of X and weights."""
-    if X.shape[0] * sum(coef.size for coef in coefs) < _SERIAL_WORK:
+    if X.shape[0] * max(coef.size for coef in coefs) < _SERIAL_WORK:
         return score_rows(coefs, intercepts, X)
+    if X.shape[0] <= _FEW_ROWS:
+        with Team(1):
+            return score_rows(coefs, intercepts, X)
     network, parameters = Network.of(coefs), Network.join(coefs, intercepts)
     dtype = np.result_type(X.dtype, parameters.dtype)
     layers = network.layers(parameters.astype(dtype, copy=False))
-    blocks = RowBlocks(X, max_rows=choose_block_rows(network.layer_sizes, X, X.shape[0]))
+    max_rows = choose_block_rows(network.layer_sizes, X, X.shape[0])
+    blocks = RowBlocks(X, max_rows=max_rows, in_place=pays_in_place(network.layer_sizes) and X.dtype == dtype)
     scores = np.empty((X.shape[0], network.layer_sizes[-1]), dtype=dtype)
     with Team(count_threads(n_jobs)) as team:
         workspaces = _workspaces(network, blocks, dtype, team, forward_only=True)
@@ -161,7 +166,13 @@ def _workspaces(
     network: Network, blocks: RowBlocks, dtype: np.dtype, team: Team, *, forward_only: bool = False
 ) -> list[Workspace]:
     return [
-        Workspace(network, blocks.max_rows, dtype, sparse_rows=blocks.is_sparse, forward_only=forward_only)
+        Workspace(
+            network,
+            blocks.max_rows,
+            dtype,
+            copies_rows=not (blocks.is_sparse or blocks.in_place),
+            forward_only=forward_only,
+        )
         for _ in range(min(team.n_threads, len(blocks)))
     ]
 

@@ -8,14 +8,14 @@ from tests import literal
 from tests.problems import make_problem
 
 
-def run_passes(problem, slopes, *, as_sparse=False):
+def run_passes(problem, slopes, *, kind="copied"):
     """Return scores and (coef, intercept) gradients of one block with the given slopes at the output."""
     network = Network((problem.X.shape[1], *(coef.shape[1] for coef in problem.coefs)))
     parameters = network.join(problem.coefs, problem.intercepts)
-    workspace = Workspace(network, len(problem.X), np.dtype(float), sparse_rows=as_sparse)
+    workspace = Workspace(network, len(problem.X), np.dtype(float), copies_rows=kind == "copied")
     layers = network.layers(parameters)
-    block = sparse.csr_array(problem.X)
-    if not as_sparse:
+    block = sparse.csr_array(problem.X) if kind == "sparse" else problem.X
+    if kind == "copied":
         block = workspace.inputs[0]
         block[:, :-1] = problem.X
     scores = network.forward(layers, block, workspace).copy()
@@ -23,12 +23,12 @@ def run_passes(problem, slopes, *, as_sparse=False):
     return scores, network.split(workspace.flat_gradient)
 
 
-@pytest.mark.parametrize("as_sparse", [False, True])
+@pytest.mark.parametrize("kind", ["copied", "in place", "sparse"])
 @pytest.mark.parametrize("hidden", [(), (5,), (5, 4), (3, 6, 2)])
-def test_passes_are_the_literal_products(hidden, as_sparse):
+def test_passes_are_the_literal_products(hidden, kind):
     problem = make_problem("multilabel", hidden)
     slopes = np.random.RandomState(1).randn(len(problem.X), 3)
-    scores, (coef_grads, intercept_grads) = run_passes(problem, slopes, as_sparse=as_sparse)
+    scores, (coef_grads, intercept_grads) = run_passes(problem, slopes, kind=kind)
     assert_allclose(scores, [literal.score(problem.W, problem.intercepts, x) for x in problem.X], rtol=1e-12)
     for l in range(1, len(hidden) + 2):
         inputs = [literal.layer_inputs(problem.W, problem.intercepts, x) for x in problem.X]
@@ -64,7 +64,7 @@ def test_flat_vector_and_parts_are_views_of_each_other():
 
 def test_a_smaller_block_uses_the_same_arrays():
     network = Network((2, 3, 1))
-    workspace = Workspace(network, 10, np.dtype(float), sparse_rows=False)
+    workspace = Workspace(network, 10, np.dtype(float))
     part = workspace.rows(4)
     assert part is workspace.rows(4)
     assert workspace.rows(10) is workspace
