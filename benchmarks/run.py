@@ -3,6 +3,7 @@
     python benchmarks/run.py                         # the table; synthetic rows where no real ones are built in
     python benchmarks/run.py --data FOLDER           # with mnist10k.npz and adult.csv.gz from a folder
     python benchmarks/run.py --scaling docs/benchmarks   # cost against rows, width, depth and threads, with plots
+    python benchmarks/run.py --solver                    # how much of an iteration is the solver's own work
 
 The competitors take turns in every round, so that a slow moment of the machine hits all alike; medians over the
 rounds and their ratios are printed. An iteration is one of L-BFGS, the solver's own work and its extra evaluations
@@ -20,6 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -127,6 +129,36 @@ def time_fits(shape: Shape, n_rounds: int) -> dict[str, dict[str, float]]:
         }
         for name, fits in rounds.items()
     }
+
+
+def time_solver(shape: Shape) -> dict[str, float]:
+    """Return, per iteration of ours, the evaluations, their seconds and those of everything else: the solver's own."""
+    evaluate, spent = Objective.__call__, []
+
+    def timed(objective: Objective, parameters: np.ndarray) -> Any:
+        start = time.perf_counter()
+        answer = evaluate(objective, parameters)
+        spent.append(time.perf_counter() - start)
+        return answer
+
+    FITS["skrelu"](shape.X, shape.y, shape.hidden, 1)
+    with patch.object(Objective, "__call__", timed):
+        fit = FITS["skrelu"](shape.X, shape.y, shape.hidden, shape.n_iter)
+    n_evaluations, inside = len(spent) / fit.n_iter, sum(spent) / fit.n_iter
+    return {"n_evaluations": n_evaluations, "evaluations": inside, "solver": fit.seconds / fit.n_iter - inside}
+
+
+def print_solver(folder: Path | None, shape_names: list[str], dtypes: list[str]) -> None:
+    print(f"{'':32}{'parameters':>11}{'evaluations':>12}{'their ms':>10}{'the rest, ms':>13}  per iteration")
+    for shape_name in shape_names:
+        for dtype in dtypes:
+            shape = load_shape(shape_name, DTYPES[dtype], folder)
+            parts = time_solver(shape)
+            print(
+                f"{shape_name:13}{shape.hidden!s:11}{dtype:8}{make_network(shape)[0].n_parameters:11d}"
+                f"{parts['n_evaluations']:12.2f}{parts['evaluations'] * 1e3:10.3f}{parts['solver'] * 1e3:13.3f}",
+                flush=True,
+            )
 
 
 def time_to_loss(shape: Shape, fits: dict[str, dict[str, float]]) -> dict[str, float]:
@@ -260,6 +292,7 @@ def main() -> None:
     parser.add_argument("--dtypes", nargs="*", choices=list(DTYPES), default=list(DTYPES))
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"))
     parser.add_argument("--scaling", type=Path, help="write the plots of the scaling to this folder instead")
+    parser.add_argument("--solver", action="store_true", help="how an iteration divides, instead")
     parser.add_argument("--memory-of", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.memory_of:
@@ -270,6 +303,9 @@ def main() -> None:
         from scaling import run_all
 
         run_all(arguments.scaling)
+        return
+    if arguments.solver:
+        print_solver(arguments.data, arguments.shapes, arguments.dtypes)
         return
     peaks = {dtype: measure_peak(DTYPES[dtype]) for dtype in arguments.dtypes}
     print("peak: " + ", ".join(f"{peak / 1e9:.0f} G multiply-adds/s in {dtype}" for dtype, peak in peaks.items()))

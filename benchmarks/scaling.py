@@ -34,7 +34,7 @@ def run_all(folder: Path) -> None:
     for what, series in figures.items():
         print(what)
         for name, points in series.items():
-            print(f"  {name:24}" + "  ".join(f"{x:g}: {y:.3g}" for x, y in points.items()), flush=True)
+            print(f"  {name:32}" + "  ".join(f"{x:g}: {y:.3g}" for x, y in points.items()), flush=True)
     plot(folder / "rows.png", figures["rows"], "rows", "seconds per iteration", "30 features, layers (64,)", log=True)
     plot(folder / "width.png", figures["width"], "width", "seconds per iteration", "20000 x 30, layers (w,)", log=True)
     plot(
@@ -85,19 +85,25 @@ def against_threads() -> Series:
     shapes = [make_shape(20_000, (100,)), make_shape(200_000, (64, 32)), make_shape(20_000, (256, 256))]
     for shape in shapes:
         for dtype in (np.float64, np.float32):
-            seconds = {n: time_evaluation(shape, dtype, n) for n in (1, 2)}
-            series[f"{shape.name} {shape.hidden} {dtype.__name__}"] = {n: seconds[1] / seconds[n] for n in (1, 2)}
+            seconds = time_evaluations(shape, dtype, (1, 2))
+            name = f"{shape.name} {shape.hidden} {dtype.__name__}"
+            series[name] = {n: seconds[1] / seconds[n] for n in seconds}
     return series
 
 
-def time_evaluation(shape: Shape, dtype: type, n_threads: int) -> float:
+def time_evaluations(shape: Shape, dtype: type, numbers: tuple[int, ...], n_rounds: int = 7) -> dict[int, float]:
+    """Return the median seconds of an evaluation for each number of threads, in turns."""
     labels = Labels.of(shape.y, None)
     network = Network((30, *shape.hidden, 1))
     parameters = network.initial_parameters(np.random.RandomState(0))
-    with Team(n_threads) as team:
-        targets = labels.encode(shape.y)
-        objective = Objective(network, labels.loss, shape.X.astype(dtype), targets, team=team, alpha=ALPHA)
-        return median_of(lambda: objective(parameters))
+    X, targets = shape.X.astype(dtype), labels.encode(shape.y)
+    rounds: dict[int, list[float]] = {n: [] for n in numbers}
+    for _ in range(n_rounds):
+        for n in numbers:
+            with Team(n) as team:
+                objective = Objective(network, labels.loss, X, targets, team=team, alpha=ALPHA)
+                rounds[n].append(median_of(lambda objective=objective: objective(parameters)))
+    return {n: float(np.median(times)) for n, times in rounds.items()}
 
 
 def median_of(work: Callable[[], object], n_calls: int = 15) -> float:

@@ -4,6 +4,7 @@ import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
+import joblib
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -132,4 +133,12 @@ def test_n_jobs_none_is_what_blas_may_use():
             with Team(1):  # while a fit holds BLAS, the limit it will give back counts
                 assert count_threads(None) == limit
     assert count_threads(3) == 3
+
+
+def test_workers_of_joblib_share_the_processors():
+    counts = joblib.Parallel(n_jobs=2, backend="loky")(joblib.delayed(count_threads)(None) for _ in range(2))
+    assert max(counts) <= max(joblib.cpu_count() // 2, 1)
+
+
+def test_all_processors_may_be_asked_for():
     assert count_threads(-1) >= 1
