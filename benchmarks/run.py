@@ -261,7 +261,8 @@ def print_table_head() -> None:
 
 def print_summary(results: list[dict[str, Any]]) -> None:
     def summarise(name: str, ratios: list[float]) -> None:
-        print(f"{name}: geometric mean {np.exp(np.mean(np.log(ratios))):.2f}x, least {min(ratios):.2f}x")
+        if ratios:
+            print(f"{name}: geometric mean {np.exp(np.mean(np.log(ratios))):.2f}x, least {min(ratios):.2f}x")
 
     deep = [result for result in results if result["hidden"]]
     dense = [result for result in results if "PyTorch" in result["evaluation"]]

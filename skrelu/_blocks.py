@@ -7,7 +7,7 @@ from scipy import sparse
 from skrelu._typing import Array, Rows
 
 _WORK = 2**23
-_LEAST_ROWS, _MOST_ROWS, _MOST_VALUES = 512, 2**15, 2**19
+_LEAST_ROWS, _MOST_ROWS, _MOST_VALUES = 512, 2**15, 2**20
 _MOST_SPARSE_VALUES = 2**20
 
 
@@ -23,11 +23,9 @@ class RowBlocks:
     selection : ndarray of int or None
         The rows of X to visit, all of them if None. Dense rows are then gathered block by block; of a sparse X the
         selected rows are copied once.
-    in_place : bool
-        Whether dense blocks are views of X rather than copies with a column of ones, if X can be multiplied as it is.
     """
 
-    def __init__(self, X: Rows, *, max_rows: int, selection: Array | None = None, in_place: bool = False) -> None:
+    def __init__(self, X: Rows, *, max_rows: int, selection: Array | None = None) -> None:
         self.is_sparse = bool(sparse.issparse(X))
         if self.is_sparse and selection is not None:
             X, selection = X[selection], None
@@ -37,7 +35,6 @@ class RowBlocks:
         n_blocks = -(-self.n_rows // max_rows)
         self._bounds = [block * self.n_rows // n_blocks for block in range(n_blocks + 1)]
         self.max_rows = -(-self.n_rows // n_blocks)
-        self.in_place = in_place and not self.is_sparse and selection is None and X.flags.c_contiguous
         self._only_block: Array | None = None
         self._sparse_blocks = [self._sparse_block(self.rows(i)) for i in range(n_blocks)] if self.is_sparse else []
 
@@ -49,7 +46,7 @@ class RowBlocks:
         return slice(self._bounds[block], self._bounds[block + 1])
 
     def load(self, block: int, out: Array) -> Rows:
-        """Return a block as the network takes it: CSR, a view of X, or dense in `out`, whose last column is left alone.
+        """Return a block as the network takes it: CSR, or dense in `out`, whose last column is left alone.
 
         Parameters
         ----------
@@ -59,8 +56,6 @@ class RowBlocks:
         """
         if self.is_sparse:
             return self._sparse_blocks[block]
-        if self.in_place:
-            return self._X[self.rows(block)]
         if out is not self._only_block:
             rows = self.rows(block)
             out[:, :-1] = self._X[rows if self._selection is None else self._selection[rows]]
@@ -78,19 +73,14 @@ class RowBlocks:
         return block
 
 
-def pays_in_place(layer_sizes: tuple[int, ...]) -> bool:
-    """Return whether adding the bias to the first layer costs less than copying x beside a one."""
-    return 2 * layer_sizes[1] <= layer_sizes[0]
-
-
 def choose_block_rows(layer_sizes: tuple[int, ...], X: Rows, n_rows: int) -> int:
     """Return the most rows that a block may hold; it depends on the shapes alone, never on the threads.
 
     A dense block aims at enough multiply-adds, about a millisecond's, that threads do not queue for the interpreter
-    between them, and at no more numbers than a cache holds, with at least 512 rows. A sparse one must also hold enough
-    entries to pay
-    for the dense gradient of the first layer, which is written per block. Blocks come in multiples of 4 if there are
-    more than 4, else of 2, so that two or four threads share them evenly. docs/decisions/0006 has the measurements.
+    between them, and at no more than a million numbers, with at least 512 rows. A sparse one must also hold enough
+    entries to pay for the dense gradient of the first layer, which is written per block. Blocks come in multiples of 4
+    if there are more than 4, else of 2, so that two or four threads share them evenly. docs/decisions/0006 has the
+    measurements.
     """
     n_features, width = layer_sizes[0], sum(layer_sizes[1:])
     n_parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(layer_sizes))
@@ -101,7 +91,7 @@ def choose_block_rows(layer_sizes: tuple[int, ...], X: Rows, n_rows: int) -> int
         values_per_row = 2 * width
     else:
         least_rows = _LEAST_ROWS
-        values_per_row = 2 * width + (0 if pays_in_place(layer_sizes) else n_features)
+        values_per_row = 2 * width + n_features
     rows = max(min(_WORK // n_parameters, _MOST_VALUES // values_per_row, _MOST_ROWS), least_rows)
     n_blocks = -(-n_rows // rows)
     if n_blocks > 1:

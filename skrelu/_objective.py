@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from skrelu._blocks import RowBlocks, choose_block_rows, pays_in_place
+from skrelu._blocks import RowBlocks, choose_block_rows
 from skrelu._loss import Loss
 from skrelu._network import Network, Workspace, score_rows
 from skrelu._threads import Team, count_threads
@@ -72,9 +72,8 @@ class Objective:
             for weights in network.split(self._decay)[0]:
                 weights[...] = alpha / self.total_weight
         self.dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
-        self._blocks = RowBlocks(
-            X, max_rows=choose_block_rows(network.layer_sizes, X, len(targets)), selection=selection
-        )
+        max_rows = choose_block_rows(network.layer_sizes, X, len(targets))
+        self._blocks = RowBlocks(X, max_rows=max_rows, selection=selection)
         self._workspaces = _workspaces(network, self._blocks, self.dtype, team)
 
     @property
@@ -147,8 +146,7 @@ def compute_scores(coefs: Sequence[Array], intercepts: Sequence[Array], X: Rows,
     network, parameters = Network.of(coefs), Network.join(coefs, intercepts)
     dtype = np.result_type(X.dtype, parameters.dtype)
     layers = network.layers(parameters.astype(dtype, copy=False))
-    max_rows = choose_block_rows(network.layer_sizes, X, X.shape[0])
-    blocks = RowBlocks(X, max_rows=max_rows, in_place=pays_in_place(network.layer_sizes) and X.dtype == dtype)
+    blocks = RowBlocks(X, max_rows=choose_block_rows(network.layer_sizes, X, X.shape[0]))
     scores = np.empty((X.shape[0], network.layer_sizes[-1]), dtype=dtype)
     with Team(count_threads(n_jobs)) as team:
         workspaces = _workspaces(network, blocks, dtype, team, forward_only=True)
@@ -170,7 +168,7 @@ def _workspaces(
             network,
             blocks.max_rows,
             dtype,
-            copies_rows=not (blocks.is_sparse or blocks.in_place),
+            copies_rows=not blocks.is_sparse,
             forward_only=forward_only,
         )
         for _ in range(min(team.n_threads, len(blocks)))

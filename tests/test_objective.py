@@ -22,8 +22,8 @@ def make_objective(team, n_samples=3000, hidden=(20,), dtype=np.float64, seed=0,
 
 def test_value_and_gradient_belong_together_across_blocks():
     with Team(1) as team:
-        weights = np.linspace(0, 2, 5000)
-        objective, parameters = make_objective(team, 5000, hidden=(50, 3), alpha=2.0, sample_weight=weights)
+        weights = np.linspace(0, 2, 12_000)
+        objective, parameters = make_objective(team, 12_000, hidden=(50, 3), alpha=2.0, sample_weight=weights)
         assert len(objective._blocks) > 1
         _, gradient = objective(parameters)
         expected = literal.central_differences(lambda theta: objective(theta)[0], parameters)
