@@ -75,12 +75,23 @@ class _BlasHold:
             if self._n_holders == 0:
                 self._before = self._read()
             self._n_holders += 1
-            _hold_this_thread()
+            try:
+                _hold_this_thread()
+            except BaseException:  # Ctrl-C, after which __exit__ is not called
+                self._let_go()
+                raise
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
-            self._n_holders = max(self._n_holders - 1, 0)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._n_holders = max(self._n_holders - 1, 0)
+        try:
             self._restore()
+        except BaseException:  # Ctrl-C must not leave BLAS at one thread for good
+            self._restore()
+            raise
 
     def _restore(self) -> None:
         for library, n_threads in zip(_blas_libraries(), self._before, strict=True):
@@ -145,9 +156,13 @@ class Team:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.n_threads - 1, thread_name_prefix="skrelu", initializer=_begin_member)
         turns = _Turns(n_blocks, compute, merge)
-        others: list[Future[None]] = [self._pool.submit(turns.work, member) for member in range(1, n_members)]
+        others: list[Future[None]] = []
         try:
+            others += [self._pool.submit(turns.work, member) for member in range(1, n_members)]
             turns.work(0)
+        except BaseException:
+            turns.give_up()
+            raise
         finally:
             errors = [other.exception() for other in others]  # waits for them, also when this thread was interrupted
         for error in errors:
@@ -179,10 +194,14 @@ class _Turns:
                     self.turn += 1
                     self.changed.notify_all()
         except BaseException:
-            with self.changed:
-                self.failed = True
-                self.changed.notify_all()
+            self.give_up()
             raise
+
+    def give_up(self) -> None:
+        """Let every member stop after the block that it is computing."""
+        with self.changed:
+            self.failed = True
+            self.changed.notify_all()
 
     def _take(self) -> int | None:
         with self.changed:

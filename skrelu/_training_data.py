@@ -181,8 +181,9 @@ def hold_out(
 def _quotas(counts: Array, n_held_out: int) -> Array:
     """Divide `n_held_out` in proportion to the counts by largest remainders, leaving each class a row."""
     shares = n_held_out * counts / counts.sum()
-    quotas = np.minimum(np.floor(shares).astype(np.intp), counts - 1)
+    most = np.maximum(counts - 1, 0)
+    quotas = np.minimum(np.floor(shares).astype(np.intp), most)
     while (missing := n_held_out - quotas.sum()) > 0:
-        wanted = np.where(quotas < counts - 1, shares - quotas, -np.inf)
+        wanted = np.where(quotas < most, shares - quotas, -np.inf)
         quotas[np.argsort(-wanted, kind="stable")[: min(missing, int(np.isfinite(wanted).sum()))]] += 1
     return quotas

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from skrelu import _threads
 from skrelu._threads import Team, count_threads
 
 
@@ -64,6 +65,42 @@ def test_an_interrupt_of_the_calling_thread_ends_the_others():
     with Team(3) as team, pytest.raises(KeyboardInterrupt):
         team.each_block(100, interrupted, interrupted)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("skrelu")]
+
+
+def test_an_interrupt_while_the_threads_are_called_stops_them(monkeypatch):
+    computed = []
+
+    def interrupted(self, work, member):
+        submit(self, work, member)
+        raise KeyboardInterrupt
+
+    submit = ThreadPoolExecutor.submit
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", interrupted)
+    with Team(2) as team, pytest.raises(KeyboardInterrupt):
+        team.each_block(1000, lambda member, block: (computed.append(block), time.sleep(0.001)), lambda *_: None)
+    assert len(computed) < 100
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("skrelu")]
+
+
+@pytest.mark.parametrize("moment", ["_hold_this_thread", "_set_threads"])
+def test_an_interrupt_while_blas_is_held_or_given_back_leaves_it_as_it_was(monkeypatch, moment):
+    with threadpool_limits(2, user_api="blas"):
+        original, calls = getattr(_threads, moment), [0]
+
+        def interrupted(*arguments):
+            calls[0] += 1
+            if moment == "_hold_this_thread" or calls[0] == len(_threads._blas_libraries()) + 1:
+                raise KeyboardInterrupt
+            original(*arguments)
+
+        monkeypatch.setattr(_threads, moment, interrupted)
+        with pytest.raises(KeyboardInterrupt), Team(1):
+            pass
+        monkeypatch.undo()
+        assert blas_threads() == {2}
+        with Team(1):
+            assert blas_threads() == {1}
+        assert blas_threads() == {2}
 
 
 def test_blas_is_held_to_one_thread_and_given_back():
