@@ -32,13 +32,12 @@ from skrelu._solver import NotFiniteError, Outcome
 from skrelu._threads import Team, count_threads
 from skrelu._training_data import (
     WeightedRows,
-    apply_factors,
     class_factors,
-    counted_rows,
     hold_out,
     hold_out_problem,
     in_canonical_order,
     scale_weights,
+    weigh_rows,
 )
 from skrelu._typing import Array, Parameters, Rows
 
@@ -286,7 +285,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         check_class_weight(self.class_weight, labels)
         targets = labels.encode(y)
         factors = class_factors(labels, self.class_weight, targets, scaled)
-        training = WeightedRows(X, targets, apply_factors(labels, factors, targets, scaled), counted_rows(scaled))
+        training = weigh_rows(X, labels, targets, factors, scaled)
         validation = self._validate_held_out(labels, factors, X_val, y_val, sample_weight_val)
         network = Network((X.shape[1], *hidden_layer_sizes, labels.n_outputs))
         previous = self._previous_parameters(network, labels) if is_continued else None
@@ -377,7 +376,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         check_known_labels(y, labels)
         targets = labels.encode(y)
         scaled, _ = scale_weights(weights)
-        return WeightedRows(X, targets, apply_factors(labels, factors, targets, scaled), counted_rows(scaled))
+        return weigh_rows(X, labels, targets, factors, scaled)
 
     def _previous_parameters(self, network: Network, labels: Labels) -> Parameters:
         """Return the parameters of the previous fit as a start, after checking that they fit."""

@@ -94,6 +94,13 @@ def counted_rows(sample_weight: Array | None) -> Array | None:
     return np.flatnonzero(sample_weight)
 
 
+def weigh_rows(
+    X: Rows, labels: Labels, targets: Array, factors: Array | None, sample_weight: Array | None
+) -> WeightedRows:
+    """Return the rows with weights that count their classes, those of weight zero left out."""
+    return WeightedRows(X, targets, apply_factors(labels, factors, targets, sample_weight), counted_rows(sample_weight))
+
+
 def in_canonical_order(rows: WeightedRows, *, merge: bool) -> WeightedRows:
     """Order the rows of a small table by their content and, if asked to, merge equal ones into one of their weight.
 
