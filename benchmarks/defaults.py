@@ -28,17 +28,22 @@ from sklearn.preprocessing import StandardScaler
 
 from skrelu import DeepLogisticClassifier
 
+
+def make_variant(**changes: Any) -> Callable[[int], Any]:
+    return lambda seed: DeepLogisticClassifier(random_state=seed, **changes)
+
+
 CLASSIFIERS: dict[str, Callable[[int], Any]] = {
     "DeepLogisticClassifier": lambda seed: DeepLogisticClassifier(random_state=seed),
+    "  predictive='laplace'": make_variant(predictive="laplace"),
+    "  alpha_grouping='shared'": make_variant(alpha_grouping="shared"),
+    "  alpha_grouping='layer'": make_variant(alpha_grouping="layer"),
+    "  alpha=3, early stopping": make_variant(alpha=3.0),
     "MLPClassifier": lambda seed: MLPClassifier(random_state=seed),
     "MLPClassifier(early_stopping=True)": lambda seed: MLPClassifier(early_stopping=True, random_state=seed),
     "LogisticRegression": lambda seed: LogisticRegression(),
     "LightGBM": lambda seed: LGBMClassifier(random_state=seed, verbose=-1),
 }
-
-
-def make_variant(**changes: Any) -> Callable[[int], Any]:
-    return lambda seed: DeepLogisticClassifier(random_state=seed, **changes)
 
 
 ABLATION: dict[str, Callable[[int], Any]] = {
@@ -74,10 +79,26 @@ def evaluate(make: Callable[[int], Any], split: list[Any], seed: int) -> dict[st
         probabilities = classifier.predict_proba(X_test)
     return {
         "log_loss": log_loss(y_test, probabilities, labels=classifier.classes_),
+        "brier": brier_score(classifier.classes_, probabilities, y_test),
+        "calibration": calibration_error(classifier.classes_, probabilities, y_test),
         "accuracy": float((classifier.classes_[probabilities.argmax(axis=1)] == y_test).mean()),
         "seconds": seconds,
         "warned": float(n_fit_warnings > 0),
     }
+
+
+def brier_score(classes: np.ndarray, probabilities: np.ndarray, y: np.ndarray) -> float:
+    """Return the mean over rows of the squared distance between probabilities and the indicator of the label."""
+    return float(np.square(probabilities - (y[:, np.newaxis] == classes)).sum(axis=1).mean())
+
+
+def calibration_error(classes: np.ndarray, probabilities: np.ndarray, y: np.ndarray, n_bins: int = 15) -> float:
+    """Return the expected calibration error: |accuracy - confidence| over equal bins of the top probability."""
+    confidence = probabilities.max(axis=1)
+    is_right = classes[probabilities.argmax(axis=1)] == y
+    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    gaps = np.bincount(bins, weights=is_right - confidence, minlength=n_bins)
+    return float(np.abs(gaps).sum() / len(y))
 
 
 def split_rows(X: np.ndarray, y: np.ndarray, max_rows: int, seed: int) -> list[Any]:
@@ -119,18 +140,21 @@ def print_summary(results: dict[str, dict[str, list[dict[str, float]]]], n_seeds
     """Print one line per classifier, over all data sets with equal weight."""
     print(f"\n{len(results)} data sets, {n_seeds} splits each")
     print(
-        f"{'':36}{'log-loss':>10}{'log-loss':>10}{'accuracy':>10}{'fit time':>10}{'fits that':>11}\n"
-        f"{'':36}{'geo. mean':>10}{'mean':>10}{'mean':>10}{'geo. mean':>10}{'warned':>11}"
+        f"{'':36}{'log-loss':>10}{'log-loss':>10}{'accuracy':>10}{'Brier':>8}{'calibration':>12}"
+        f"{'fit time':>10}{'fit time':>10}{'fits that':>11}\n"
+        f"{'':36}{'geo. mean':>10}{'mean':>10}{'mean':>10}{'score':>8}{'error':>12}"
+        f"{'geo. mean':>10}{'total':>10}{'warned':>11}"
     )
     for name in next(iter(results.values())):
         mean = {
             figure: np.array([np.mean([run[figure] for run in runs[name]]) for runs in results.values()])
-            for figure in ("log_loss", "accuracy", "warned")
+            for figure in ("log_loss", "accuracy", "brier", "calibration", "warned")
         }
         seconds = np.array([np.median([run["seconds"] for run in runs[name]]) for runs in results.values()])
         print(
             f"{name:36}{geometric_mean(mean['log_loss']):10.4f}{mean['log_loss'].mean():10.4f}"
-            f"{mean['accuracy'].mean():10.4f}{geometric_mean(seconds):9.3f}s{mean['warned'].mean():11.1%}"
+            f"{mean['accuracy'].mean():10.4f}{mean['brier'].mean():8.4f}{mean['calibration'].mean():12.4f}"
+            f"{geometric_mean(seconds):9.3f}s{seconds.sum():9.1f}s{mean['warned'].mean():11.1%}"
         )
 
 

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import numpy as np
 from scipy import sparse
 
 from skrelu._typing import Array, Rows
@@ -62,6 +63,11 @@ class RowBlocks:
             if len(self) == 1:
                 self._only_block = out
         return out
+
+    def take(self, numbers: Array) -> Rows:
+        """Return copies of a few of the rows, in float64; `numbers` counts the selected ones."""
+        rows = self._X[numbers if self._selection is None else self._selection[numbers]]
+        return rows.astype(np.float64)
 
     def _sparse_block(self, rows: slice) -> sparse.csr_array:
         # Slicing a CSR matrix copies its values, and so does the constructor if they are a part of a larger array.

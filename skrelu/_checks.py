@@ -34,9 +34,12 @@ def _is_integer(value: Any) -> bool:
 
 def check_parameters(estimator: Any) -> None:
     """Raise a TypeError or a ValueError that names the first hyper-parameter, of any but the layers, not allowed."""
-    _check_number(estimator, "alpha", Real, "in [0, inf)", lambda value: 0 <= value < np.inf)
     _check_number(estimator, "tol", Real, "in [0, inf)", lambda value: 0 <= value < np.inf)
     _check_number(estimator, "validation_fraction", Real, "in (0, 1)", lambda value: 0 < value < 1)
+    if estimator.n_curvature_terms != "auto":
+        _check_number(estimator, "n_curvature_terms", Integral, ">= 1 (or 'auto')", lambda value: value >= 1)
+    _check_choice(estimator, "alpha_grouping", ("shared", "layer", "feature"))
+    _check_choice(estimator, "predictive", ("map", "laplace"))
     for name in ("max_iter", "max_fun", "n_init"):
         _check_number(estimator, name, Integral, ">= 1", lambda value: value >= 1)
     if estimator.n_iter_no_change != np.inf:
@@ -60,6 +63,32 @@ def check_parameters(estimator: Any) -> None:
             f"got {estimator.random_state!r}."
         ) from error
     _check_class_weight_values(estimator.class_weight)
+
+
+def check_alpha(estimator: Any, n_layers: int) -> None:
+    """Raise a TypeError or a ValueError unless alpha is 'evidence', a number, or one for each layer."""
+    alpha = estimator.alpha
+    allowed = f"a number in [0, inf), 'evidence', or a sequence of {n_layers} number(s), one for each layer"
+    if isinstance(alpha, str):
+        if alpha != "evidence":
+            raise ValueError(f"alpha must be {allowed}, got {alpha!r}.")
+        return
+    values = np.asarray(alpha, dtype=object)
+    if not all(isinstance(value, Real) and not isinstance(value, bool) for value in values.ravel()):
+        raise TypeError(f"alpha must be {allowed}, got {alpha!r}.")
+    if values.ndim and values.shape != (n_layers,):
+        raise ValueError(f"alpha must be {allowed}, got shape {values.shape}.")
+    if not all(0 <= value < np.inf for value in values.ravel()):
+        raise ValueError(f"alpha must be {allowed}, got {alpha!r}.")
+    if estimator.predictive == "laplace" and not values.all():
+        raise ValueError(f"alpha must be positive if predictive='laplace', got {alpha!r}: without it nothing is sure.")
+
+
+def _check_choice(estimator: Any, name: str, allowed: tuple[str, ...]) -> None:
+    value = getattr(estimator, name)
+    if not isinstance(value, str) or value not in allowed:
+        kind = ValueError if isinstance(value, str) else TypeError
+        raise kind(f"{name} must be one of {list(allowed)}, got {value!r}.")
 
 
 def _check_number(estimator: Any, name: str, kind: type, allowed: str, is_allowed: Any) -> None:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -15,6 +14,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skrelu._checks import (
+    check_alpha,
     check_class_weight,
     check_hidden_layer_sizes,
     check_known_labels,
@@ -23,11 +23,15 @@ from skrelu._checks import (
     check_sample_weight,
     validate_rows,
 )
+from skrelu._evidence import Evidence
 from skrelu._labels import Labels
 from skrelu._network import Network
 from skrelu._objective import compute_scores
+from skrelu._penalty import Penalty
+from skrelu._posterior import PENDING, Posterior, moderate
 from skrelu._problem import Problem, largest_value
 from skrelu._restarts import Run, Settings, fit_from
+from skrelu._results import describe_evidence, describe_run
 from skrelu._solver import NotFiniteError, Outcome
 from skrelu._threads import Team, count_threads
 from skrelu._training_data import (
@@ -62,14 +66,27 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
     ----------
     hidden_layer_sizes : int or sequence of int, default=(100,)
         The number of units of each hidden layer; () is logistic regression.
-    alpha : float, default=3.0
+    alpha : float, sequence of float or 'evidence', default='evidence'
         Strength of the L2 penalty, as in MLPClassifier; 1/C in LogisticRegression. It is weighed against the SUM of the
-        losses, so its effect fades as rows are added. MLPClassifier's default, 1e-4, is too weak for a full-batch fit,
-        which finds the minimum that it asks for: see Notes.
+        losses, so its effect fades as rows are added. A sequence has one for each layer. 'evidence' lets the training
+        data choose it while the network is fitted, as MacKay (1992) does: see Notes. It is drawn towards no value and
+        needs no validation set, but counts weights as rows, so their scale matters.
+    alpha_grouping : {'shared', 'layer', 'feature'}, default='feature'
+        Which weights share an alpha if the evidence chooses it: all; those of a layer; or those of an input feature,
+        all later layers having that of all weights. One for each feature finds those that matter, which pays with many
+        features of which some are useless; 'shared' is a little better on small clean tables. Not for a fixed alpha.
+    n_curvature_terms : int or 'auto', default='auto'
+        How many terms of the curvature to compute with, at a cost of their square in memory and cube in time. 'auto'
+        takes all of 1000 or fewer (rows times outputs); of more it draws 500, and twice as many, up to 2000, while they
+        do not suffice.
+    predictive : {'map', 'laplace'}, default='map'
+        What probabilities are made of: the scores at the weights found, or these moderated by how sure they are. With
+        'laplace' probabilities far from the data fall back towards 1/2 (1 over the number of classes); near the data
+        they are more cautious, often too much so. Variances are computed in `predict_proba`, which takes longer.
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes, {label: weight > 0}; labels left out weigh 1. 'balanced' gives every class the same
         total weight. They count in validation too. Not for multilabel targets.
-    max_iter : int, default=100
+    max_iter : int, default=200
         The most iterations of L-BFGS from one start.
     max_fun : int, default=15000
         The most evaluations of the objective from one start; the iteration under way is completed.
@@ -79,23 +96,24 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         any more, see `n_iter_no_change`.
     early_stopping : bool or 'auto', default='auto'
         Whether to hold rows out, watch minus their log-loss at each iterate, keep the BEST iterate and stop when it is
-        `n_iter_no_change` iterates old. 'auto' does so if there are hidden layers, at least 200 rows, and as many held
-        out as there are classes, or if `fit` is given `X_val`.
+        `n_iter_no_change` iterates old. 'auto' does so if `fit` is given `X_val`, or if alpha is fixed and there are
+        hidden layers, at least 200 rows, and as many held out as there are classes.
     validation_fraction : float, default=0.1
         The part of the rows that is held out, in the proportions of the classes.
     n_iter_no_change : int or numpy.inf, default=20
         The fit stops after more iterates in a row than this that do not raise the validation score by `tol` or, with
         hidden layers and no validation, lower the objective (divided by the total weight) by `tol`.
     n_init : int, default=1
-        How many random starts to fit. The one of the best validation score is kept, or else of the lowest objective.
+        How many random starts to fit. The one of the best validation score is kept, or else of the highest evidence, or
+        for a fixed alpha of the lowest objective.
         Without a hidden layer one is enough, whatever is asked for.
     warm_start : bool, default=False
-        Whether the first start is the solution of the previous call to `fit`.
+        Whether the first start is the solution of the previous call to `fit`, with the alphas that were chosen.
     n_jobs : int or None, default=None
         How many threads to use. None means as many as BLAS may use, so `threadpool_limits`, `OMP_NUM_THREADS` and the
         limits that joblib sets for its workers are obeyed; -1 means all processors.
     random_state : int, RandomState instance or None, default=None
-        Decides the starting weights and which rows are held out.
+        Decides the starting weights, which rows are held out and which terms of the curvature are drawn.
     verbose : int, default=0
         If positive, a line is printed for each iterate: objective, largest component of its gradient, validation score
         and seconds since the start.
@@ -122,7 +140,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
     loss_ : float
         The objective at the weights kept, divided by the total weight (nats).
     loss_curve_ : list of float of length n_iter_
-        The same after each iteration.
+        The same after each iteration. While the evidence chooses alpha it rises where alpha does.
     best_loss_ : float
         The lowest of them. With early stopping the weights kept are not always those of the lowest objective.
     validation_scores_ : list of float of length n_iter_ or None
@@ -131,6 +149,19 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         That of the weights kept, which are the starting ones if no iterate was better.
     n_iter_ : int
         The number of iterations of the start that was kept.
+    alpha_ : float or ndarray of shape (n_layers_ - 1,) or (n_features_in_ + 1,)
+        The penalty: of all weights, of each layer, or of the weights of each feature and, last, of all later layers.
+    feature_relevance_ : ndarray of shape (n_features_in_,) or None
+        1 / alpha of each feature over their sum, where features have their own: the prior variance of its weights, near
+        0 for one that the data do not need.
+    n_effective_parameters_ : float or None
+        How many weights the data determine, MacKay's gamma; None without evidence or predictive='laplace'.
+    log_evidence_ : float or None
+        The logarithm (nats) of the probability of the labels given alpha, in Laplace's approximation; None likewise.
+        Of two models of the same data the one with more is the likelier.
+    evidence_curve_ : dict of ndarray or None
+        What the rounds of choosing alpha came by: 'n_iter' at their ends, 'alpha' in force, 'n_effective_parameters'
+        and 'log_evidence'; None for a fixed alpha.
     optimize_result_ : scipy.optimize.OptimizeResult
         `fun`, `nit`, `nfev`, `success`, `status` (0 converged, 1 a limit, 2 trouble, 99 stopped) and `message`.
 
@@ -166,6 +197,10 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
     D. C. Liu and J. Nocedal, 'On the limited memory BFGS method for large scale optimization', Mathematical
     Programming 45, 1989.
 
+    D. J. C. MacKay, 'The Evidence Framework Applied to Classification Networks', Neural Computation 4, 1992.
+
+    R. M. Neal, 'Bayesian Learning for Neural Networks', Springer, 1996, for one alpha per feature.
+
     L. Prechelt, 'Early stopping - but when?', in 'Neural Networks: Tricks of the Trade', Springer, 1998.
 
     Examples
@@ -187,9 +222,12 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         self,
         hidden_layer_sizes: Any = (100,),
         *,
-        alpha: float = 3.0,
+        alpha: Any = "evidence",
+        alpha_grouping: str = "feature",
+        n_curvature_terms: Any = "auto",
+        predictive: str = "map",
         class_weight: Any = None,
-        max_iter: int = 100,
+        max_iter: int = 200,
         max_fun: int = 15000,
         tol: float = 1e-4,
         early_stopping: Any = "auto",
@@ -203,6 +241,9 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.alpha = alpha
+        self.alpha_grouping = alpha_grouping
+        self.n_curvature_terms = n_curvature_terms
+        self.predictive = predictive
         self.class_weight = class_weight
         self.max_iter = max_iter
         self.max_fun = max_fun
@@ -263,6 +304,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         """
         hidden_layer_sizes = check_hidden_layer_sizes(self.hidden_layer_sizes)
         check_parameters(self)
+        check_alpha(self, n_layers=len(hidden_layer_sizes) + 1)
         with _kept_on_error(self), np.errstate(all="ignore"):
             self._fit(hidden_layer_sizes, X, y, sample_weight, X_val, y_val, sample_weight_val)
         return self
@@ -294,7 +336,25 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         training = in_canonical_order(training, merge=not holds_out)
         if holds_out:
             training, validation = hold_out(training, labels, self.validation_fraction, random_state)
-        problem = Problem(network, labels, training, validation, float(np.ldexp(self.alpha, -exponent)))
+        penalty, alphas = self._penalty(network, is_continued)
+        with np.errstate(over="ignore"):
+            weight_scale = float(np.ldexp(1.0, -exponent))
+        chooses_alpha = isinstance(self.alpha, str)
+        evidence = None
+        if chooses_alpha or self.predictive == "laplace":
+            n_terms = None if isinstance(self.n_curvature_terms, str) else int(self.n_curvature_terms)
+            evidence = Evidence(penalty, weight_scale, n_terms, random_state.randint(2**31 - 1))
+        problem = Problem(
+            network,
+            labels,
+            training,
+            validation,
+            penalty,
+            np.ldexp(alphas, -exponent),
+            weight_scale,
+            evidence,
+            chooses_alpha,
+        )
         data = {"X": X, "y": y, "metadata": None if weights is None else {"sample_weight": weights}}
         self._solve(problem, previous, random_state, data)
 
@@ -313,30 +373,41 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         with Team(count_threads(self.n_jobs)) as team:
             try:
                 run = fit_from(
+                    problem,
                     problem.starts(n_init, previous, random_state),
-                    problem.objective(team),
-                    problem.validation_objective(team),
+                    team,
                     self._settings(problem, n_init),
                     context=context,
                     estimator=self,
-                    describe=problem.describe,
                     data=data,
                 )
             except NotFiniteError as error:
                 raise ValueError(f"A fit cannot begin, as {error}: {problem.describe_scale()}") from error
-        fitted = problem.describe(run.kept.parameters)
+        fitted = problem.describe(run.kept.parameters) | describe_run(run) | describe_evidence(problem, run)
         if not all(np.isfinite(part).all() for part in fitted["coefs_"] + fitted["intercepts_"]):
             raise ValueError(f"The fitted weights overflow: {problem.describe_scale()}")
         context.call_on_fit_task_end(estimator=self, **data, reconstruction_attributes=fitted)
         self._warn_of(run)  # which may be an error to the caller, and then nothing is written
-        self.__dict__.update(fitted | _record(run))
+        self.__dict__.update(fitted)
+
+    def _penalty(self, network: Network, is_continued: bool) -> tuple[Penalty, Array]:
+        """Return the groups of weights and their alphas, or where the search for these begins."""
+        if not isinstance(self.alpha, str):
+            grouping = "layer" if np.ndim(self.alpha) else "shared"
+            return Penalty(network, grouping), np.atleast_1d(np.asarray(self.alpha, dtype=np.float64))
+        penalty = Penalty(network, self.alpha_grouping)
+        alphas = np.ones(penalty.n_groups)
+        if is_continued and np.size(self.alpha_) == penalty.n_groups and np.all(np.asarray(self.alpha_) > 0):
+            alphas *= self.alpha_
+        return penalty, alphas
 
     def _holds_out(self, network: Network, training: WeightedRows, labels: Labels) -> bool:
         """Return whether to hold rows out; "auto" does where it was measured to pay, and where it can be done."""
         if self.early_stopping != "auto":
             return bool(self.early_stopping)
         return (
-            network.has_hidden_layers
+            not isinstance(self.alpha, str)
+            and network.has_hidden_layers
             and training.n_rows >= _ROWS_FOR_EARLY_STOPPING
             and hold_out_problem(training, labels, self.validation_fraction) is None
         )
@@ -406,25 +477,38 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
                 stacklevel=6,
             )
 
-    def decision_function(self, X: Any) -> Array:
+    def decision_function(self, X: Any, return_std: bool = False) -> Array | tuple[Array, Array]:
         """Return the raw scores, before the sigmoid or the softmax.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        return_std : bool, default=False
+            Whether to return how sure they are, too: mean and standard deviation of the scores in Laplace's
+            approximation. This needs a fit with alpha='evidence' or predictive='laplace'.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            For two classes the log-odds (nats) of the second one; else one score for each class or label.
+            For two classes the log-odds (nats) of the second one; else one score for each class or label. Their
+            sigmoid or softmax is `predict_proba`, so with predictive='laplace' they are moderated; not with
+            `return_std`.
+        std : ndarray of the same shape
+            Only with `return_std`. For more than two classes, where scores mean nothing but their differences, that of
+            each score less the mean over the classes.
 
         Raises
         ------
         ValueError
-            If X does not fit, or is so large that scores overflow.
+            If X does not fit, or is so large that scores overflow, or if `return_std` asks for what the fit or the
+            pickle left out.
         """
-        scores = self._scores(X)
-        return scores[:, 0] if self.n_outputs_ == 1 else scores
+        if not return_std:
+            scores = self._moderated_scores(X)
+            return scores[:, 0] if self.n_outputs_ == 1 else scores
+        X, scores = self._scores(X)
+        std = np.sqrt(self._variances(X, self._known_posterior()))
+        return (scores[:, 0], std[:, 0]) if self.n_outputs_ == 1 else (scores, std)
 
     def predict(self, X: Any) -> Array:
         """Return the most probable label of each row.
@@ -438,7 +522,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             Labels as in `classes_`; for multilabel targets an indicator of 0 and 1, 1 where p > 1/2.
         """
-        scores = self._scores(X)
+        scores = self._moderated_scores(X)
         return self._labels().decode(scores)
 
     def predict_proba(self, X: Any) -> Array:
@@ -452,8 +536,13 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`. For multilabel targets the probability of each label, on its own.
+
+        Raises
+        ------
+        ValueError
+            As `decision_function` does; if `predictive` is 'laplace', also for what the fit left out.
         """
-        scores = self._scores(X)
+        scores = self._moderated_scores(X)
         labels = self._labels()
         with np.errstate(all="ignore"):  # a probability may underflow to 0
             return labels.loss.probabilities(labels.per_class(scores))
@@ -472,13 +561,44 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         log_probabilities : ndarray of shape (n_samples, n_classes)
             In nats, in the order of `classes_`.
         """
-        scores = self._scores(X)
+        scores = self._moderated_scores(X)
         labels = self._labels()
         with np.errstate(all="ignore"):
             return labels.loss.log_probabilities(labels.per_class(scores))
 
-    def _scores(self, X: Any) -> Array:
-        """Return finite scores of shape (n_samples, n_outputs)."""
+    def _moderated_scores(self, X: Any) -> Array:
+        """Return the scores that the probabilities are made of."""
+        X, scores = self._scores(X)
+        if self.predictive == "map" or (posterior := self._known_posterior()) is PENDING:
+            return scores
+        return moderate(scores, self._variances(X, posterior), is_relative=self._is_relative)
+
+    def _known_posterior(self) -> Any:
+        posterior = getattr(self, "_posterior", None)
+        if posterior is not None:
+            return posterior
+        if hasattr(self, "_posterior"):
+            raise ValueError(
+                "Variances need a fit with alpha='evidence' or predictive='laplace', and a curvature that is finite."
+            )
+        raise ValueError(
+            "Variances need what pickles and copies of this estimator leave out unless predictive='laplace': set that, "
+            "by set_params, before pickling a fitted estimator."
+        )
+
+    @property
+    def _is_relative(self) -> bool:
+        return self.out_activation_ == "softmax"
+
+    def _variances(self, X: Rows, posterior: Posterior) -> Array:
+        return posterior.variances(self.coefs_, self.intercepts_, X, is_relative=self._is_relative, n_jobs=self.n_jobs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_posterior" or self.predictive == "laplace"}
+
+    def _scores(self, X: Any) -> tuple[Rows, Array]:
+        """Return X, validated, and finite scores of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
         X = validate_rows(self, X, reset=False)
         scores = compute_scores(self.coefs_, self.intercepts_, X, self.n_jobs)
@@ -487,7 +607,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
                 f"X holds values up to {largest_value(X):.3g}, for which scores in {scores.dtype} overflow; scale X as "
                 "the training data were."
             )
-        return scores
+        return X, scores
 
     def _labels(self) -> Labels:
         return Labels.fitted(self.classes_, self.n_outputs_, self.out_activation_)
@@ -519,24 +639,3 @@ def _kept_on_error(estimator: BaseEstimator) -> Iterator[None]:
             vars(estimator).pop(name, None)
         vars(estimator).update(before)
         raise
-
-
-def _record(run: Run) -> dict[str, Any]:
-    """Return the fitted attributes that tell how the fit went."""
-    outcome = run.outcome
-    return {
-        "loss_": run.kept.value,
-        "best_loss_": min(run.loss_curve, default=run.kept.value),
-        "loss_curve_": run.loss_curve,
-        "validation_scores_": run.validation_scores,
-        "best_validation_score_": run.score,
-        "n_iter_": run.n_iter,
-        "optimize_result_": OptimizeResult(
-            fun=run.kept.value,
-            nit=run.n_iter,
-            nfev=run.n_evaluations,
-            status=outcome.status,
-            success=outcome.is_success,
-            message=outcome.message,
-        ),
-    }

@@ -31,6 +31,17 @@ class Loss(Protocol):
         sample_weight : ndarray of shape (n_rows,) or None
         """
 
+    def curvature_lengths(self, scores: Array) -> Array:
+        """Return ||l_k||^2 for the columns l_k of a root of the second derivative, Lambda = sum_k l_k l_k^T.
+
+        Returns
+        -------
+        lengths : ndarray of shape (n_rows, n_outputs)
+        """
+
+    def curvature_columns(self, scores: Array, outputs: Array) -> Array:
+        """Return for each row its column l_k, k = outputs[row], of shape (n_rows, n_outputs)."""
+
     def probabilities(self, scores: Array) -> Array:
         """Return the probability of each output, of the shape of `scores`."""
 
@@ -62,6 +73,16 @@ class BinaryLoss:
         np.multiply(slopes, targets, out=scores)
         np.negative(scores, out=scores)
         return _weigh(losses, scores, sample_weight)
+
+    def curvature_lengths(self, scores: Array) -> Array:
+        return expit(scores) * expit(-scores)
+
+    def curvature_columns(self, scores: Array, outputs: Array) -> Array:
+        """Lambda = diag(p (1 - p)), so l_k = sqrt(p_k (1 - p_k)) e_k."""
+        columns = np.zeros_like(scores)
+        places = (np.arange(len(scores)), outputs)
+        columns[places] = np.sqrt(expit(scores[places]) * expit(-scores[places]))
+        return columns
 
     def probabilities(self, scores: Array) -> Array:
         return expit(scores)
@@ -96,11 +117,40 @@ class MultinomialLoss:
         np.divide(terms.T, totals[:, np.newaxis], out=scores)
         return _weigh(losses, scores, sample_weight)
 
+    def curvature_lengths(self, scores: Array) -> Array:
+        p = softmax(scores, axis=1)
+        # ||e_k - p||^2 is (1 - p_k)^2 and the squares of the others, summed without them where p_k is the largest: a
+        # difference would lose the digits of a row that is certain.
+        squares = np.square(p)
+        largest = (np.arange(len(p)), p.argmax(axis=1))
+        others = squares.sum(axis=1, keepdims=True) - squares
+        squares[largest] = 0
+        others[largest] = squares.sum(axis=1)
+        return p * (np.square(_complements(p)) + others)
+
+    def curvature_columns(self, scores: Array, outputs: Array) -> Array:
+        """Lambda = diag(p) - p p^T = sum_k p_k (e_k - p)(e_k - p)^T, so l_k = sqrt(p_k) (e_k - p)."""
+        p = softmax(scores, axis=1)
+        places = (np.arange(len(scores)), outputs)
+        columns = -p
+        columns[places] = _complements(p)[places]
+        return columns * np.sqrt(p[places])[:, np.newaxis]
+
     def probabilities(self, scores: Array) -> Array:
         return softmax(scores, axis=1)
 
     def log_probabilities(self, scores: Array) -> Array:
         return log_softmax(scores, axis=1)
+
+
+def _complements(p: Array) -> Array:
+    """Return 1 - p_k as the sum of the other probabilities where p_k is large."""
+    complements = 1 - p
+    largest = (np.arange(len(p)), p.argmax(axis=1))
+    others = p.copy()
+    others[largest] = 0
+    complements[largest] = others.sum(axis=1)
+    return complements
 
 
 def _weigh(losses: Array, slopes: Array, sample_weight: Array | None) -> float:

@@ -111,11 +111,15 @@ class Monitor:
 
     def __call__(self, iterate: Iterate) -> Outcome | None:
         """Record an iterate and say why the search should end, if it should."""
+        if iterate.is_start and iterate.number > 0:  # a point that was seen, under another penalty
+            if self.validate is None:
+                self.best, self.best_score, self._n_without_change = iterate, -iterate.value, 0
+            return None
         score = -iterate.value
         if self.validate is not None:
             score = -self.validate(iterate.parameters)
             score = score if np.isfinite(score) else -np.inf  # scores that overflow on the held-out rows
-        is_start = iterate.number == 0
+        is_start = iterate.is_start
         if is_start and not np.isfinite(score):
             raise NotFiniteError("the validation loss is not finite at the starting point")
         if not is_start:

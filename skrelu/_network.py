@@ -212,6 +212,26 @@ class Network:
                 delta = below[:, :-1]
 
 
+def trace_rows(layers: Sequence[Array], X: Rows) -> tuple[list[Rows], Array]:
+    """Return z_0, ..., z_{L-1} and the scores of a few rows, as `Network.forward` but in arrays of their own."""
+    inputs = [X]
+    for layer in layers[:-1]:
+        inputs.append(np.maximum(inputs[-1] @ layer[:-1] + layer[-1], 0))
+    return inputs, inputs[-1] @ layers[-1][:-1] + layers[-1][-1]
+
+
+def trace_back(layers: Sequence[Array], inputs: Sequence[Rows], slopes: Array) -> list[Array]:
+    """Return delta_1, ..., delta_L of rows that `trace_rows` has seen, as `Network.backward` forms them.
+
+    delta_l = r P_l(x). The derivative of r . f by W_l^T is the outer product of z_{l-1} and delta_l, and with r a unit
+    vector that is a row of the Jacobian, never written out.
+    """
+    deltas = [slopes]
+    for l in range(len(layers) - 1, 0, -1):
+        deltas.append((deltas[-1] @ layers[l][:-1].T) * (inputs[l] > 0))
+    return deltas[::-1]
+
+
 def score_rows(coefs: Sequence[Array], intercepts: Sequence[Array], X: Rows) -> Array:
     """Return the scores of a few rows, as `Network.forward` but without its workspace."""
     z = X

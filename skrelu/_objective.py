@@ -6,12 +6,16 @@ This is the one place where the network and the loss meet.
 """
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
+from scipy import sparse
 
 from skrelu._blocks import RowBlocks, choose_block_rows
 from skrelu._loss import Loss
-from skrelu._network import Network, Workspace, score_rows
+from skrelu._network import Network, Workspace, score_rows, trace_rows
+from skrelu._penalty import Penalty
+from skrelu._terms import PrioritySample, Terms
 from skrelu._threads import Team, count_threads
 from skrelu._typing import Array, Parameters, Rows
 
@@ -31,7 +35,8 @@ class Objective:
         Who computes the blocks.
     sample_weight : ndarray of shape (n_samples,) or None
         Finite, not negative, not all zero.
-    alpha : float
+    alpha : float or ndarray of shape (n_parameters,)
+        The penalty of all weights, or of each parameter.
     selection : ndarray of int or None
         The rows to use, all if None.
     """
@@ -46,7 +51,7 @@ class Objective:
         *,
         team: Team,
         sample_weight: Array | None = None,
-        alpha: float = 0.0,
+        alpha: float | Parameters = 0.0,
         selection: Array | None = None,
     ) -> None:
         if selection is not None:
@@ -66,15 +71,25 @@ class Objective:
             self.sample_weight = sample_weight / largest
             self._sum = float(self.sample_weight.sum())
             self.total_weight = float(largest) * self._sum
-        self._decay: Array | None = None  # of each parameter: that of weights is alpha / S, biases have none
-        if alpha:
-            self._decay = np.zeros(network.n_parameters)
-            for weights in network.split(self._decay)[0]:
-                weights[...] = alpha / self.total_weight
+        self._decay: Array | None = None
+        if not isinstance(alpha, float):
+            self._decay = alpha / self.total_weight
+        elif alpha:
+            self._decay = Penalty(network, "shared").per_parameter(np.array([alpha])) / self.total_weight
         self.dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
         max_rows = choose_block_rows(network.layer_sizes, X, len(targets))
         self._blocks = RowBlocks(X, max_rows=max_rows, selection=selection)
         self._workspaces = _workspaces(network, self._blocks, self.dtype, team)
+
+    @property
+    def n_rows(self) -> int:
+        return self._blocks.n_rows
+
+    def with_alpha(self, alpha: Parameters) -> "Objective":
+        """Return the same sum over the same blocks, in the same workspaces, with another penalty of each parameter."""
+        other = copy(self)
+        other._decay = alpha / self.total_weight
+        return other
 
     @property
     def precision(self) -> float:
@@ -108,6 +123,11 @@ class Objective:
             value += 0.5 * float(pull @ parameters)
         return value, gradient
 
+    def value(self, parameters: Parameters) -> float:
+        """Return F / S alone, for the price of a forward pass."""
+        value = self.mean_loss(parameters)
+        return value if self._decay is None else value + 0.5 * float(self._decay * parameters @ parameters)
+
     @np.errstate(all="ignore")
     def mean_loss(self, parameters: Parameters) -> float:
         """Return the weighted mean of the losses, without the penalty."""
@@ -120,14 +140,60 @@ class Objective:
         self.team.each_block(len(self._blocks), compute, _nothing)
         return sum(losses) / self._sum
 
+    @np.errstate(all="ignore")
+    def sample_terms(self, parameters: Parameters, n_terms: int, seed: int) -> Terms:
+        """Return all terms of the curvature if they are at most `n_terms`, else that many, drawn by squared length.
+
+        The length of a term (i, k) is that of its derivative by the last layer, s_i ||l_ik||^2 (1 + ||z_{i,L-1}||^2),
+        which one forward pass tells. The same seed draws from the same random numbers at every point.
+        """
+        layers = self.network.layers(parameters.astype(self.dtype, copy=False))
+        n_outputs = self.network.layer_sizes[-1]
+        sample = PrioritySample(n_terms)
+        chosen: dict[int, tuple[Array, Array, Array]] = {}
+
+        def compute(member: int, block: int) -> None:
+            where, rows, workspace, weights = self._forward(layers, member, block)
+            lengths = self.loss.curvature_lengths(workspace.scores).astype(np.float64)
+            last = rows if len(layers) == 1 else workspace.inputs[-1]
+            lengths *= _squared_lengths(last)[:, np.newaxis]
+            if weights is not None:
+                lengths *= weights[:, np.newaxis]
+            numbers = np.arange(where.start * n_outputs, where.stop * n_outputs)
+            chosen[block] = sample.choose(numbers, lengths.ravel(), np.random.default_rng((seed, block)))
+
+        def merge(member: int, block: int) -> None:
+            sample.add(chosen.pop(block))
+
+        self.team.each_block(len(self._blocks), compute, merge)
+        numbers, inclusion = sample.result()
+        rows, outputs = np.divmod(numbers, n_outputs)
+        X = self._blocks.take(rows)
+        _, scores = trace_rows(self.network.layers(parameters), X)
+        # In the units of `total_weight`, which alpha is weighed against.
+        per_row = self.total_weight / self._sum * (1.0 if self.sample_weight is None else self.sample_weight[rows])
+        slopes = self.loss.curvature_columns(scores, outputs) * np.sqrt(per_row / inclusion)[:, np.newaxis]
+        return Terms(X, slopes, inclusion)
+
     def _block_loss(self, layers: list[Array], member: int, block: int) -> tuple[Rows, Workspace, float]:
         """Run the forward pass; leave the slopes of the loss in the scores of the workspace."""
+        where, rows, workspace, weights = self._forward(layers, member, block)
+        return rows, workspace, self.loss.value_and_slopes(workspace.scores, self.targets[where], weights)
+
+    def _forward(self, layers: list[Array], member: int, block: int) -> tuple[slice, Rows, Workspace, Array | None]:
+        """Compute the scores of a block; return its place, its rows, the workspace and its weights."""
         where = self._blocks.rows(block)
         workspace = self._workspaces[member].rows(where.stop - where.start)
         rows = self._blocks.load(block, workspace.inputs[0])
-        scores = self.network.forward(layers, rows, workspace)
-        weights = None if self.sample_weight is None else self.sample_weight[where]
-        return rows, workspace, self.loss.value_and_slopes(scores, self.targets[where], weights)
+        self.network.forward(layers, rows, workspace)
+        return where, rows, workspace, None if self.sample_weight is None else self.sample_weight[where]
+
+
+def _squared_lengths(rows: Rows) -> Array:
+    """Return ||(z, 1)||^2 of each row; dense rows hold the one."""
+    if sparse.issparse(rows):
+        return 1 + np.asarray(rows.multiply(rows).sum(axis=1)).ravel()
+    return np.einsum("ij,ij->i", rows, rows)
 
 
 # Products of fewer multiply-adds are done by one thread of BLAS anyway, so it need not be held to one.

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from skrelu._evidence import Evidence
 from skrelu._labels import Labels
 from skrelu._network import Network
 from skrelu._objective import Objective
+from skrelu._penalty import Penalty
+from skrelu._posterior import PENDING
 from skrelu._threads import Team
 from skrelu._training_data import WeightedRows
-from skrelu._typing import Parameters, Rows
+from skrelu._typing import Array, Parameters, Rows
 
 
 @dataclass(frozen=True)
@@ -26,25 +29,37 @@ class Problem:
     training : WeightedRows
     validation : WeightedRows or None
         The rows that early stopping watches.
-    alpha : float
-        The penalty, on the scale of the training weights.
+    penalty : Penalty
+        Which weights share an alpha.
+    alphas : ndarray of shape (n_groups,)
+        The alphas, or where the search for them begins, times `weight_scale`.
+    weight_scale : float
+        What the training weights, and with them the alphas, were multiplied by.
+    evidence : Evidence or None
+        Measures the curvature, if that is wanted.
+    chooses_alpha : bool
+        Whether the evidence chooses the alphas.
     """
 
     network: Network
     labels: Labels
     training: WeightedRows
     validation: WeightedRows | None
-    alpha: float
+    penalty: Penalty
+    alphas: Array
+    weight_scale: float
+    evidence: Evidence | None
+    chooses_alpha: bool
 
     def objective(self, team: Team) -> Objective:
         """Return what is minimised."""
-        return self._objective(self.training, self.alpha, team)
+        return self._objective(self.training, self.penalty.per_parameter(self.alphas), team)
 
     def validation_objective(self, team: Team) -> Objective | None:
         """Return what is watched, if anything."""
         return None if self.validation is None else self._objective(self.validation, 0.0, team)
 
-    def _objective(self, rows: WeightedRows, alpha: float, team: Team) -> Objective:
+    def _objective(self, rows: WeightedRows, alpha: float | Parameters, team: Team) -> Objective:
         return Objective(
             self.network,
             self.labels.loss,
@@ -77,6 +92,7 @@ class Problem:
             "out_activation_": self.labels.loss.out_activation,
             "coefs_": coefs,
             "intercepts_": intercepts,
+            "_posterior": PENDING,  # a callback's copy predicts without
         }
 
     def describe_scale(self) -> str:
@@ -85,7 +101,7 @@ class Problem:
         X_val = 0.0 if self.validation is None else largest_value(self.validation.X)
         watched = "" if self.validation is None else f", the validation data up to {X_val:.3g}"
         advice = "Standardise X." if max(X, X_val) > 1e6 else "Rescale sample_weight and alpha."
-        penalty = self.alpha / self.training.total_weight
+        penalty = self.alphas.max() / self.training.total_weight
         return f"X holds values up to {X:.3g}{watched}, alpha over the total weight is {penalty:.3g}. {advice}"
 
 

@@ -1,13 +1,18 @@
 """One search per start, each watched by its monitor; the best one is kept."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
+from skrelu._evidence import Course, Measure
 from skrelu._monitor import IterateTasks, Monitor
 from skrelu._objective import Objective
-from skrelu._solver import Iterate, Outcome, minimize
-from skrelu._typing import Parameters
+from skrelu._problem import Problem
+from skrelu._solver import Iterate, Outcome, Solution, minimize
+from skrelu._threads import Team
+from skrelu._typing import Array, Parameters
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,12 @@ class Run:
         The best iterate: of the highest validation score, else of the lowest objective.
     score : float or None
         Its validation score (minus the log-loss in nats), None without validation.
+    alphas : ndarray of shape (n_groups,)
+        The penalties under which it was found.
+    course : Course or None
+        How the evidence came to choose them, if it did.
+    measure : Measure or None
+        The curvature there, if it is wanted and finite.
     """
 
     kept: Iterate
@@ -41,37 +52,42 @@ class Run:
     n_iter: int
     n_evaluations: int
     outcome: Outcome
+    alphas: Array
+    course: Course | None
+    measure: Measure | None
 
     def is_better_than(self, other: "Run") -> bool:
         if self.score is None or other.score is None:
+            if self.course is not None and self.measure is not None:
+                return other.measure is None or self.measure.log_evidence > other.measure.log_evidence
             return self.kept.value < other.kept.value
         return self.score > other.score
 
 
 def fit_from(
+    problem: Problem,
     starts: Iterable[Parameters],
-    objective: Objective,
-    validation: Objective | None,
+    team: Team,
     settings: Settings,
     *,
     context: Any,
     estimator: Any,
-    describe: Callable[[Parameters], dict[str, Any]],
     data: dict[str, Any],
 ) -> Run:
     """Search from each start and return the best run.
 
     Parameters
     ----------
+    problem : Problem
     starts : iterable of ndarray of shape (n_parameters,)
         `settings.n_init` of them.
-    objective, validation : Objective
-        What is minimised; what is watched, if anything.
+    team : Team
+        Who computes.
     settings : Settings
     context : sklearn.callback.CallbackContext
         The task of the whole fit. Its subtasks are the iterates of the only start, or else one task for each start,
         whose subtasks are the iterates.
-    estimator, describe, data
+    estimator, data
         For the hooks, see `IterateTasks`.
 
     Raises
@@ -81,15 +97,16 @@ def fit_from(
     KeyboardInterrupt
         If it comes before any point has been evaluated; a later one ends the run.
     """
+    objective, validation = problem.objective(team), problem.validation_objective(team)
     best: Run | None = None
     for number, start in enumerate(starts):
         run_context = context
         if settings.n_init > 1:
             run_context = context.subcontext(task_name="start", max_subtasks=settings.max_iter)
             run_context.call_on_fit_task_begin(estimator=estimator, **data)
-        tasks = IterateTasks(run_context, estimator, describe, data, start)
+        tasks = IterateTasks(run_context, estimator, problem.describe, data, start)
         try:
-            run = _search(start, objective, validation, settings, tasks, f"start {number}, iterate")
+            run = _search(problem, start, objective, validation, settings, tasks, f"start {number}, iterate")
         except KeyboardInterrupt:
             if best is None:
                 raise
@@ -100,7 +117,9 @@ def fit_from(
         wants_stop = run.outcome is Outcome.CALLBACK
         if settings.n_init > 1:
             wants_stop |= run_context.call_on_fit_task_end(
-                estimator=estimator, **data, reconstruction_attributes=lambda kept=run.kept: describe(kept.parameters)
+                estimator=estimator,
+                **data,
+                reconstruction_attributes=lambda kept=run.kept: problem.describe(kept.parameters),
             )
         if run.outcome is Outcome.INTERRUPTED:
             return replace(best, outcome=Outcome.INTERRUPTED)
@@ -111,6 +130,7 @@ def fit_from(
 
 
 def _search(
+    problem: Problem,
     start: Parameters,
     objective: Objective,
     validation: Objective | None,
@@ -127,20 +147,40 @@ def _search(
         name=name,
     )
 
-    def evaluate(parameters: Parameters) -> tuple[float, Parameters]:
-        tasks.begin()
-        return objective(parameters)
+    def descend(objective: Objective, start: Parameters, number: int, max_iter: int, max_fun: int) -> Solution:
+        def evaluate(parameters: Parameters) -> tuple[float, Parameters]:
+            tasks.begin()
+            return objective(parameters)
 
-    solution = minimize(
-        evaluate,
-        start,
-        max_iter=settings.max_iter,
-        max_fun=settings.max_fun,
-        tol=settings.tol,
-        value_tol=objective.precision,
-        on_iterate=monitor,
-    )
+        return minimize(
+            evaluate,
+            start,
+            max_iter=max_iter,
+            max_fun=max_fun,
+            tol=settings.tol,
+            value_tol=objective.precision,
+            on_iterate=monitor,
+            first_number=number,
+        )
+
+    alphas, evidence, course, measure = problem.alphas, problem.evidence, None, None
+    if evidence is not None and problem.chooses_alpha:
+        solution, course = evidence.search(descend, objective, start, alphas, settings.max_iter, settings.max_fun)
+        assert monitor.best is not None, "the monitor has seen the start at least"
+        alphas = course.alphas[-1] if validation is None else course.alphas_at(monitor.best.number)
+    else:
+        solution = descend(objective, start, 0, settings.max_iter, settings.max_fun)
     assert monitor.best is not None, "the monitor has seen the start at least"
+    outcome = solution.outcome
+    if evidence is not None:
+        try:
+            # As the model will be, in the dtype of the data.
+            parameters = monitor.best.parameters.astype(objective.dtype).astype(np.float64)
+            measure = evidence.measure_well(objective, parameters, alphas)
+        except FloatingPointError:
+            pass
+        except KeyboardInterrupt:
+            outcome = Outcome.INTERRUPTED
     return Run(
         kept=monitor.best,
         score=None if validation is None else monitor.best_score,
@@ -148,5 +188,8 @@ def _search(
         validation_scores=None if validation is None else monitor.validation_scores,
         n_iter=solution.iterate.number,
         n_evaluations=solution.n_evaluations,
-        outcome=solution.outcome,
+        outcome=outcome,
+        alphas=alphas,
+        course=course,
+        measure=measure,
     )

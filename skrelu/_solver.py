@@ -46,12 +46,13 @@ class NotFiniteError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Iterate:
-    """An accepted point. Iterate 0 is the start."""
+    """An accepted point, or the start of a search, which counts as no iteration."""
 
     number: int
     parameters: Parameters
     value: float
     gradient: Parameters
+    is_start: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def minimize(
     tol: float,
     value_tol: float,
     on_iterate: Callable[[Iterate], Outcome | None],
+    first_number: int = 0,
 ) -> Solution:
     """Minimize `objective` from `start` by L-BFGS-B without bounds.
 
@@ -88,7 +90,9 @@ def minimize(
     value_tol : float
         Ends the search where an iterate lowers F by no more than value_tol * max(|F|, 1).
     on_iterate : callable
-        Called with iterate 0 and with every later one; an outcome ends the search.
+        Called with the start and with every later iterate; an outcome ends the search.
+    first_number : int
+        The number of the start, where a search continues another one.
 
     Returns
     -------
@@ -106,7 +110,7 @@ def minimize(
     R. H. Byrd, P. Lu, J. Nocedal and C. Zhu, 'A limited memory algorithm for bound constrained optimization', SIAM J.
     Scientific Computing 16, 1995; J. L. Morales and J. Nocedal, 'Remark on Algorithm 778', ACM TOMS 38, 2011.
     """
-    search = _Search(objective, start, on_iterate)
+    search = _Search(objective, start, on_iterate, first_number)
     if search.stopped is not None:
         return search.solution(search.stopped)
     options = {
@@ -139,13 +143,14 @@ class _Search:
         objective: Callable[[Parameters], tuple[float, Parameters]],
         start: Parameters,
         on_iterate: Callable[[Iterate], Outcome | None],
+        first_number: int,
     ) -> None:
         self.objective = objective
         self.on_iterate = on_iterate
         value, gradient = objective(start)
         if not _is_finite(value, gradient):
             raise NotFiniteError("the objective or its gradient is not finite at the starting point")
-        self.last = Iterate(0, start.copy(), value, gradient)
+        self.last = Iterate(first_number, start.copy(), value, gradient, is_start=True)
         self.iterate = self.last
         self.last_fall = np.inf  # of the value, relative, with the latest iterate
         self.n_evaluations = 1

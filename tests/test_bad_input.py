@@ -43,10 +43,19 @@ def weights_with(value):
         ({"hidden_layer_sizes": {4}}, TypeError, "hidden_layer_sizes must be an int or a sequence"),
         ({"hidden_layer_sizes": True}, TypeError, "hidden_layer_sizes"),
         ({"hidden_layer_sizes": None}, TypeError, "hidden_layer_sizes"),
-        ({"alpha": -1}, ValueError, r"alpha must be a number in \[0, inf\), got -1"),
+        ({"alpha": -1}, ValueError, r"alpha must be a number in \[0, inf\), .* got -1"),
         ({"alpha": np.nan}, ValueError, "alpha must be .* got nan"),
         ({"alpha": np.inf}, ValueError, "alpha must be .* got inf"),
-        ({"alpha": "1"}, TypeError, "alpha must be .* got '1'"),
+        ({"alpha": "1"}, ValueError, "alpha must be .* 'evidence', .* got '1'"),
+        ({"alpha": [1.0]}, ValueError, r"alpha must be .* 2 number\(s\), one for each layer, got shape \(1,\)"),
+        ({"alpha": [1.0, -1.0]}, ValueError, "alpha must be .* got"),
+        ({"alpha": [1.0, None]}, TypeError, "alpha must be .* got"),
+        ({"alpha": 0, "predictive": "laplace"}, ValueError, "alpha must be positive if predictive='laplace'"),
+        ({"alpha_grouping": "unit"}, ValueError, "alpha_grouping must be one of .* got 'unit'"),
+        ({"alpha_grouping": 1}, TypeError, "alpha_grouping must be one of"),
+        ({"predictive": "bayes"}, ValueError, "predictive must be one of .* got 'bayes'"),
+        ({"n_curvature_terms": 0}, ValueError, "n_curvature_terms must be an integer >= 1"),
+        ({"n_curvature_terms": "all"}, TypeError, "n_curvature_terms must be an integer >= 1"),
         ({"alpha": True}, TypeError, "alpha must be .* got True"),
         ({"tol": -1e-4}, ValueError, "tol must be"),
         ({"tol": None}, TypeError, "tol must be"),
@@ -172,7 +181,7 @@ def test_validation_indicators():
 
 @pytest.mark.parametrize("scale", [1e-320, 1e-300, 1e300, 1e307])
 @pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1e300, 1: 1e300}])
-@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize("alpha", [0.0, 1.0, "evidence"])
 def test_weights_of_any_magnitude(scale, class_weight, alpha):
     rows, y = np.vstack([X, X]), np.r_[Y, Y]  # equal rows are merged
     model = DeepLogisticClassifier((4,), alpha=alpha, class_weight=class_weight, random_state=0)
@@ -183,7 +192,8 @@ def test_weights_of_any_magnitude(scale, class_weight, alpha):
             model.fit(rows, y, np.full(80, scale))
         except ValueError as error:
             assert "Rescale sample_weight and alpha" in str(error)  # noqa: PT017
-            assert alpha / scale > 1e200
+            assert scale < 1e-200
+            assert alpha != 0
             return
         assert np.isfinite(model.predict_proba(rows)).all()
 
@@ -199,7 +209,7 @@ class TestScales:
     @pytest.mark.parametrize("hidden", [(), (4,), (6, 4)])
     @pytest.mark.parametrize("classes", [2, 3, "multilabel"])
     @pytest.mark.parametrize(("dtype", "scale"), SCALES)
-    @pytest.mark.parametrize("alpha", [0.0, 1.0])
+    @pytest.mark.parametrize("alpha", [0.0, 1.0, "evidence"])
     def test_fit(self, dtype, scale, hidden, classes, alpha):
         rows = np.clip(X, -1, 1).astype(dtype) * dtype(scale)
         y = np.column_stack([Y, X[:, 0] > 0]).astype(int) if classes == "multilabel" else np.arange(40) % classes

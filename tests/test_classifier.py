@@ -80,7 +80,7 @@ class TestFittedAttributes:
 
     def test_the_record_without_validation(self):
         X, y = load("binary")
-        model = DeepLogisticClassifier((5,), early_stopping=False, random_state=0).fit(X, y)
+        model = DeepLogisticClassifier((5,), alpha=1.0, early_stopping=False, random_state=0).fit(X, y)
         assert len(model.loss_curve_) == model.n_iter_ == model.optimize_result_.nit
         assert np.all(np.diff(model.loss_curve_) <= 0)
         assert model.loss_ == model.best_loss_ == model.loss_curve_[-1] == model.optimize_result_.fun
@@ -155,7 +155,7 @@ class TestReproducibility:
 
     def test_few_distinct_rows_are_held_out_like_any(self):
         X, y = load("binary")
-        model = DeepLogisticClassifier((4,), random_state=0).fit((X[:, :1] > 0).astype(float), y)
+        model = DeepLogisticClassifier((4,), alpha=1.0, random_state=0).fit((X[:, :1] > 0).astype(float), y)
         assert model.validation_scores_ is not None
 
     def test_a_thread_gives_the_same_bits(self):
@@ -307,7 +307,7 @@ class TestEarlyStopping:
     def test_a_class_of_one_row_is_trained_on(self):
         X, y = self.noisy()
         y[0] = 2
-        model = DeepLogisticClassifier((5,), random_state=0).fit(X, y)
+        model = DeepLogisticClassifier((5,), alpha=1.0, random_state=0).fit(X, y)
         assert model.validation_scores_ is not None
         assert model.classes_.tolist() == [0, 1, 2]
 
@@ -343,7 +343,7 @@ class TestRestartsAndWarmStart:
 
     def test_a_convex_fit_needs_one_start(self):
         X, y = load("binary")
-        one, five = (DeepLogisticClassifier((), n_init=n).fit(X, y) for n in (1, 5))
+        one, five = (DeepLogisticClassifier((), alpha=1.0, n_init=n).fit(X, y) for n in (1, 5))
         assert_array_equal(one.coefs_[0], five.coefs_[0])
 
     def test_a_warm_start_continues(self):
@@ -455,8 +455,8 @@ class TestEndOfFit:
         model.max_iter = 2
         with pytest.raises(ConvergenceWarning):  # the tests turn warnings into errors
             model.fit(X[:, :3], y)
-        assert {name: vars(model)[name] for name in before} | {"max_iter": 100} == before
         assert vars(model).keys() == before.keys()
+        assert all(vars(model)[name] is value for name, value in before.items() if name != "max_iter")
 
     def test_a_fit_that_raises_leaves_the_estimator_as_it_was(self):
         X, y = load("binary")

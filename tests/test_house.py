@@ -17,14 +17,20 @@ LAYERS = [
     "__init__",
     "_classifier",
     "_functional",
-    "_problem",
+    "_results",
     "_restarts",
+    "_problem",
+    "_posterior",
+    "_evidence",
     "_monitor",
     "_solver",
     "_training_data",
     "_checks",
     "_labels",
+    "_curvature",
     "_objective",
+    "_terms",
+    "_penalty",
     "_blocks",
     "_threads",
     "_network",
@@ -71,7 +77,7 @@ def test_the_docstring_names_every_parameter_with_its_default():
     documented = dict(re.findall(r"^    (\w+) : .*default=(.+)$", DeepLogisticClassifier.__doc__, flags=re.M))
     parameters = list(inspect.signature(DeepLogisticClassifier).parameters.values())
     assert {name: documented[name] for name in documented} == {
-        parameter.name: str(parameter.default).replace("auto", "'auto'") for parameter in parameters
+        parameter.name: repr(parameter.default) for parameter in parameters
     }
 
 

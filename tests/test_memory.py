@@ -38,15 +38,25 @@ def mapped(tmp_path_factory):
 @pytest.mark.parametrize("hidden", [(), (20,), (64, 32)])
 def test_a_fit_to_a_memory_map(mapped, hidden, early_stopping):
     X, y = mapped
-    model = DeepLogisticClassifier(hidden, early_stopping=early_stopping, max_iter=2, n_jobs=2, random_state=0)
+    model = DeepLogisticClassifier(
+        hidden, alpha=1.0, early_stopping=early_stopping, max_iter=2, n_jobs=2, random_state=0
+    )
     assert peak_of(lambda: model.fit(X, y)) < 64 * N_ROWS + CONSTANT < X.nbytes * 2
 
 
 def test_weights_cost_their_own_bytes_only(mapped):
     X, y = mapped
     weights = np.random.RandomState(0).rand(N_ROWS)
-    model = DeepLogisticClassifier((20,), early_stopping=False, class_weight="balanced", max_iter=2, random_state=0)
+    model = DeepLogisticClassifier((20,), alpha=1.0, early_stopping=False, class_weight="balanced", max_iter=2)
     assert peak_of(lambda: model.fit(X, y, weights)) < 64 * N_ROWS + CONSTANT
+
+
+@pytest.mark.parametrize("n_terms", [300, 1000])
+@pytest.mark.parametrize("hidden", [(), (64, 32)])
+def test_evidence_takes_a_few_matrices_of_its_terms(mapped, hidden, n_terms):
+    X, y = mapped
+    model = DeepLogisticClassifier(hidden, n_curvature_terms=n_terms, max_iter=15, n_jobs=2, random_state=0)
+    assert peak_of(lambda: model.fit(X, y)) < 64 * N_ROWS + CONSTANT + 5 * 8 * n_terms**2
 
 
 @pytest.mark.parametrize("hidden", [(), (64, 32)])
@@ -60,7 +70,7 @@ def test_sparse_rows_are_never_made_dense():
     rng = np.random.default_rng(0)
     X = sparse.random_array((100_000, 5000), density=2e-3, format="csr", rng=rng)
     y = rng.integers(2, size=100_000)
-    model = DeepLogisticClassifier((10,), early_stopping=False, max_iter=2, random_state=0)
+    model = DeepLogisticClassifier((10,), alpha=1.0, early_stopping=False, max_iter=2, random_state=0)
     peak = peak_of(lambda: model.fit(X, y))
     assert peak < 64 * 100_000 + 2 * CONSTANT < X.shape[0] * X.shape[1] * 8 / 50
 
@@ -70,5 +80,13 @@ def test_a_sparse_indicator_is_never_made_wider_than_a_byte():
     X = rng.standard_normal((20_000, 3))
     y = sparse.random_array((20_000, 400), density=1e-3, format="csr", rng=rng)
     y.data[:] = 1
-    model = DeepLogisticClassifier((), max_iter=1, random_state=0)
+    model = DeepLogisticClassifier((), alpha=1.0, max_iter=1, random_state=0)
     assert peak_of(lambda: model.fit(X, y)) < 20_000 * 400 * 2 + 3 * CONSTANT < 20_000 * 400 * 16
+
+
+def test_evidence_never_makes_sparse_rows_dense():
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((20_000, 50_000), density=2e-4, format="csr", rng=rng)
+    y = rng.integers(2, size=20_000)
+    model = DeepLogisticClassifier((), n_curvature_terms=500, max_iter=15, random_state=0)
+    assert peak_of(lambda: model.fit(X, y)) < 64 * 20_000 + 2 * CONSTANT < 500 * 50_000 * 8 / 2

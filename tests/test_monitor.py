@@ -43,7 +43,7 @@ def feed(monitor, values):
     outcomes = []
     for number, value in enumerate(values):
         monitor.tasks.begin()
-        outcomes.append(monitor(Iterate(number, np.array([float(value)]), float(value), np.array([0.5]))))
+        outcomes.append(monitor(Iterate(number, np.array([float(value)]), float(value), np.array([0.5]), number == 0)))
     return outcomes
 
 

@@ -1,0 +1,95 @@
+"""How sure the fitted model is: the variance of its scores under Laplace's approximation, and what it does to them.
+
+Linear in the weights around those fitted, the scores have the covariance J A^-1 J^T of a Gaussian process with the
+network's tangent kernel (see `_curvature`). Its probabilities are moderated (MacKay 1992):
+
+    two classes, labels    sigmoid(kappa f),    kappa = 1 / sqrt(1 + pi v / 8), v the variance of f
+    K classes              softmax over k of kappa_k (f_k - mean f), v_k the variance of f_k - mean f
+
+For K classes scores mean nothing but their differences, so it is the scores less their mean that are moderated, each by
+its own variance (M. N. Gibbs, 'Bayesian Gaussian Processes for Regression and Classification', Cambridge, 1997).
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from skrelu._curvature import Curvature, Tangents, predictive_variances
+from skrelu._network import Network
+from skrelu._threads import Team, count_threads
+from skrelu._typing import Array, Rows
+
+_MOST_VALUES = 2**20
+PENDING = "not yet known"  # while the fit runs
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Laplace's approximation of the posterior, as the terms of its curvature: their rows, slopes and one factor.
+
+    Attributes
+    ----------
+    rows : {ndarray, CSR matrix} of shape (m, n_features)
+        In the dtype of the training data.
+    slopes : ndarray of shape (m, n_outputs)
+    alphas : list of number or ndarray
+        Of each layer.
+    factor : ndarray of shape (m, m)
+        The lower Cholesky factor of C + K; a pickle holds its triangle only.
+    """
+
+    rows: Rows
+    slopes: Array
+    alphas: list[Array]
+    factor: Array
+
+    @classmethod
+    def of(cls, curvature: Curvature, dtype: np.dtype) -> Self:
+        terms = curvature.terms
+        return cls(terms.rows.astype(dtype), terms.slopes, curvature.alphas, curvature.factor)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "factor": self.factor[np.tril_indices(len(self.factor))]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        factor = np.zeros((len(state["slopes"]),) * 2)
+        factor[np.tril_indices(len(factor))] = state["factor"]
+        vars(self).update(state, factor=factor)
+
+    @np.errstate(all="ignore")
+    def variances(
+        self, coefs: list[Array], intercepts: list[Array], X: Rows, *, is_relative: bool, n_jobs: int | None
+    ) -> Array:
+        """Return the variance of each score, or if `is_relative` of each score less the mean over the outputs.
+
+        Returns
+        -------
+        variances : ndarray of shape (n_samples, n_outputs)
+        """
+        network = Network.of(coefs)
+        layers = network.layers(Network.join(coefs, intercepts).astype(np.float64))
+        n_outputs = network.layer_sizes[-1]
+        directions = np.eye(n_outputs) - (1 / n_outputs if is_relative else 0)
+        n_rows = max(_MOST_VALUES // max(len(self.factor), *network.layer_sizes), 1)
+        starts = range(0, X.shape[0], n_rows)
+        variances = np.empty((X.shape[0], n_outputs))
+        with Team(count_threads(n_jobs)) as team:
+            terms = Tangents.of(layers, self.rows.astype(np.float64), self.slopes)
+
+            def compute(member: int, block: int) -> None:
+                where = slice(starts[block], starts[block] + n_rows)
+                rows = X[where].astype(np.float64)
+                for output, direction in enumerate(directions):
+                    tangents = Tangents.of(layers, rows, np.tile(direction, (rows.shape[0], 1)))
+                    variances[where, output] = predictive_variances(tangents, terms, self.factor, self.alphas)
+
+            team.each_block(len(starts), compute, lambda member, block: None)
+        return variances
+
+
+def moderate(scores: Array, variances: Array, *, is_relative: bool) -> Array:
+    """Return the scores whose sigmoid or softmax is the moderated probability."""
+    if is_relative:
+        scores = scores - scores.mean(axis=1, keepdims=True)
+    return (scores / np.sqrt(1 + np.pi / 8 * variances)).astype(scores.dtype)
