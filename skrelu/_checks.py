@@ -111,6 +111,24 @@ def _check_class_weight_values(class_weight: Any) -> None:
             raise ValueError(f"class_weight must hold finite weights > 0, got {weight!r} for class {label!r}.")
 
 
+def check_alphas(value: Any) -> Array:
+    """Return the penalties to choose from as an ascending float64 array; an integer asks for that many."""
+    if _is_integer(value):
+        if value < 2:
+            raise ValueError(f"alphas must be an integer >= 2, or numbers > 0 to choose from, got {value!r}.")
+        return np.logspace(-2, 2, int(value))
+    try:
+        alphas = np.asarray(value)
+    except ValueError as error:  # lists of several lengths
+        raise TypeError(f"alphas must be an integer >= 2, or a 1-d array of numbers > 0, got {value!r}.") from error
+    if alphas.ndim != 1 or alphas.dtype.kind not in "iuf":
+        raise TypeError(f"alphas must be an integer >= 2, or a 1-d array of numbers > 0, got {value!r}.")
+    alphas = np.sort(alphas.astype(np.float64))
+    if not len(alphas) or not (alphas > 0).all() or not np.isfinite(alphas).all():
+        raise ValueError(f"alphas must hold at least one number, all of them in (0, inf), got {value!r}.")
+    return alphas
+
+
 def validate_rows(estimator: Any, X: Any, *args: Any, **options: Any) -> Any:
     """Call scikit-learn's `validate_data`, which converts X to CSR or to a dtype that is computed in, without noise."""
     try:

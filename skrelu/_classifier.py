@@ -465,16 +465,16 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
             )
         return network.join(self.coefs_, self.intercepts_).astype(np.float64)
 
-    def _warn_of(self, run: Run) -> None:
+    def _warn_of(self, run: Run, stacklevel: int = 6) -> None:
         outcome = run.outcome
         if outcome is Outcome.INTERRUPTED:
-            warnings.warn("Training interrupted by user. The best iterate so far is kept.", UserWarning, stacklevel=6)
+            warnings.warn("Training interrupted by user. The best iterate so far is kept.", UserWarning, stacklevel)
         elif outcome in _ADVICE:
             warnings.warn(
                 f"L-BFGS ended before it found a minimum: {outcome.message} (n_iter_={run.n_iter}, max_iter="
                 f"{self.max_iter}, max_fun={self.max_fun}). {_ADVICE[outcome]}",
                 ConvergenceWarning,
-                stacklevel=6,
+                stacklevel,
             )
 
     def decision_function(self, X: Any, return_std: bool = False) -> Array | tuple[Array, Array]:

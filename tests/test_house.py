@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 import skrelu
-from skrelu import DeepLogisticClassifier
+from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV
 
+ESTIMATORS = [DeepLogisticClassifier, DeepLogisticClassifierCV]
 PACKAGE = Path(skrelu.__file__).parent
 
 # Top to bottom; each file may import only files below it.
 LAYERS = [
     "__init__",
+    "_cv",
+    "_path",
     "_classifier",
     "_functional",
     "_results",
@@ -25,6 +28,7 @@ LAYERS = [
     "_monitor",
     "_solver",
     "_training_data",
+    "_folds",
     "_checks",
     "_labels",
     "_curvature",
@@ -73,32 +77,38 @@ def test_the_solver_is_called_in_one_place():
     assert places == ["_solver.py"]
 
 
-def test_the_docstring_names_every_parameter_with_its_default():
-    documented = dict(re.findall(r"^    (\w+) : .*default=(.+)$", DeepLogisticClassifier.__doc__, flags=re.M))
-    parameters = list(inspect.signature(DeepLogisticClassifier).parameters.values())
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_the_docstring_names_every_parameter_with_its_default(estimator):
+    documented = dict(re.findall(r"^    (\w+) : .*default=(.+)$", estimator.__doc__, flags=re.M))
+    parameters = list(inspect.signature(estimator).parameters.values())
     assert {name: documented[name] for name in documented} == {
         parameter.name: repr(parameter.default) for parameter in parameters
     }
 
 
-def test_the_docstring_names_every_fitted_attribute():
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_the_docstring_names_every_fitted_attribute(estimator):
     from sklearn.datasets import load_iris
 
-    model = DeepLogisticClassifier((3,), max_iter=1000, random_state=0).fit(*load_iris(return_X_y=True))
-    section = DeepLogisticClassifier.__doc__.split("Attributes\n")[1].split("See Also")[0]
-    documented = set(re.findall(r"^    (\w+_) : ", section, flags=re.M))
+    model = estimator((3,), max_iter=1000, random_state=0).fit(*load_iris(return_X_y=True))
+    section = estimator.__doc__.split("Attributes\n")[1].split("See Also")[0]
+    documented = set(", ".join(re.findall(r"^    (\w+_(?:, \w+_)*) : ", section, flags=re.M)).split(", "))
     fitted = {name for name in vars(model) if name.endswith("_") and not name.startswith("_")}
     assert documented == fitted | {"feature_names_in_"}
 
 
 @pytest.mark.parametrize(
     "public",
-    [skrelu.loss_and_gradient, *(m for n, m in vars(DeepLogisticClassifier).items() if n[0] != "_" and callable(m))],
+    [
+        skrelu.loss_and_gradient,
+        *(m for estimator in ESTIMATORS for n, m in vars(estimator).items() if n[0] != "_" and callable(m)),
+    ],
 )
 def test_public_functions_document_parameters_and_returns(public):
     if public.__name__ in ("set_fit_request", "set_score_request"):  # made by scikit-learn
         return
-    for section in ("Parameters", "Returns"):
+    names = set(inspect.signature(public).parameters) - {"self"}
+    for section in ("Parameters", "Returns") if names else ("Returns",):
         assert f"{section}\n" in public.__doc__
-    for name in inspect.signature(public).parameters:
-        assert name == "self" or re.search(rf"^ +[\w, ]*\b{name}\b[\w, ]* : ", public.__doc__, flags=re.M)
+    for name in names:
+        assert re.search(rf"^ +[\w, *]*\b{name}\b[\w, ]* : ", public.__doc__, flags=re.M)

@@ -3,7 +3,7 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skrelu import DeepLogisticClassifier
+from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV
 
 ESTIMATORS = [
     # Without a penalty, 200 iterations memorise the 75 rows of one of the checks: probabilities of exactly 1.
@@ -15,6 +15,7 @@ ESTIMATORS = [
     *(DeepLogisticClassifier(hidden_layer_sizes=sizes) for sizes in [(), (7,), (6, 4), (100,)]),
     DeepLogisticClassifier(alpha_grouping="shared", predictive="laplace"),
     DeepLogisticClassifier(hidden_layer_sizes=(5,), alpha_grouping="layer", n_curvature_terms=20),
+    DeepLogisticClassifierCV((5,), alphas=[0.1, 1.0, 10.0]),
 ]
 
 

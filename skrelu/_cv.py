@@ -1,0 +1,354 @@
+"""The penalty chosen by cross-validation: in every fold a path of fits, each begun where the one before it ended."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from inspect import signature
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+from sklearn import get_config
+from sklearn.callback import with_callbacks
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import check_scoring
+from sklearn.utils import check_random_state
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.parallel import Parallel, delayed
+
+from skrelu._checks import (
+    check_alphas,
+    check_class_weight,
+    check_hidden_layer_sizes,
+    check_parameters,
+    check_sample_weight,
+)
+from skrelu._classifier import DeepLogisticClassifier
+from skrelu._folds import divide
+from skrelu._labels import Labels
+from skrelu._path import PathStep, TaskOf, climb, minus_log_loss, score_path
+from skrelu._training_data import scale_weights
+from skrelu._typing import Array, Rows
+
+
+class DeepLogisticClassifierCV(DeepLogisticClassifier):
+    r"""DeepLogisticClassifier whose penalty is chosen by cross-validation.
+
+    In every fold the network is fitted to the training rows at each of the `alphas`, from the weakest to the strongest,
+    each fit starting from the solution of the one before, and scored on the rest. The alpha of the best mean score is
+    refitted to all rows along the same path. The same data, parameters and `random_state` give the same bits, for every
+    `n_jobs`.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        The number of units of each hidden layer; () is logistic regression.
+    alphas : int or array-like of shape (n_alphas,), default=10
+        The strengths of the L2 penalty to choose from, positive; 1/C in LogisticRegressionCV. An integer, at least 2,
+        asks for that many from 0.01 to 100, evenly spaced in their logarithm.
+    cv : int, splitter, iterable or None, default=None
+        The folds. None means 5, or as many as the smallest class has rows (for multilabel targets: as there are rows)
+        if these are fewer. None and integers stand for StratifiedKFold, for multilabel targets for KFold, without
+        shuffling. Iterables yield the row numbers (train, test) of each fold.
+    scoring : str, callable or None, default=None
+        What is maximised. None means minus the log-loss (nats) over the test rows of a fold, the mean weighted by
+        `sample_weight` but not by `class_weight`; for multilabel targets the losses of a row's labels are added. Others
+        as in GridSearchCV. `score` returns the accuracy, whatever is given here.
+    refit : bool, default=True
+        Whether to fit all rows at the alpha chosen. Without, only `classes_`, `n_features_in_`, `feature_names_in_`,
+        `alphas_`, `alpha_`, `scores_` and `best_score_` are set, and nothing can be predicted.
+    class_weight : dict, 'balanced' or None, default=None
+        Weights of the classes in every fit, as in DeepLogisticClassifier; 'balanced' counts the rows that are fitted.
+    max_iter : int, default=100
+        The most iterations of L-BFGS at each alpha.
+    max_fun : int, default=15000
+        The most evaluations of the objective at each alpha.
+    tol : float, default=0.0001
+        The tolerance of each fit, as in DeepLogisticClassifier.
+    n_iter_no_change : int or numpy.inf, default=20
+        The patience of each fit, as in DeepLogisticClassifier.
+    n_jobs : int or None, default=None
+        How many folds to fit at a time, by joblib; None means one, unless in a `joblib.parallel_config`. Each fit, the
+        last one too, uses as many threads as BLAS may use, which joblib limits in its workers. `predict` and its like
+        take `n_jobs` as the number of their threads.
+    random_state : int, RandomState instance or None, default=None
+        Decides the weights at which every path starts: the same ones in each fold and on all rows.
+    verbose : int, default=0
+        If positive, a line is printed for each alpha when all folds are scored, and for each iterate of the last fit.
+
+    Attributes
+    ----------
+    alphas_ : ndarray of shape (n_alphas,)
+        The penalties that were tried, ascending.
+    alpha_ : float
+        The one of the best mean score; of several such, the strongest.
+    scores_ : ndarray of shape (n_folds, n_alphas)
+        The score of each fold at each of them.
+    best_score_ : float
+        The mean over the folds at `alpha_`.
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted; the column numbers for multilabel targets.
+    n_features_in_ : int
+        The number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        The names of the features, if X had names that are all strings.
+    coefs_, intercepts_, n_layers_, n_outputs_, out_activation_ : object
+        The network fitted to all rows at `alpha_`, as in DeepLogisticClassifier.
+    loss_, loss_curve_, best_loss_, n_iter_, optimize_result_ : object
+        How that last fit of the path went, as in DeepLogisticClassifier.
+    validation_scores_, best_validation_score_ : None
+        No rows are held out in that fit.
+    feature_relevance_, n_effective_parameters_, log_evidence_, evidence_curve_ : None
+        The evidence has no part in it, see DeepLogisticClassifier.
+
+    See Also
+    --------
+    DeepLogisticClassifier : The network with a given penalty.
+    sklearn.linear_model.LogisticRegressionCV : Other penalties and solvers for the model without a hidden layer.
+    sklearn.model_selection.GridSearchCV : Any parameters, every fit from a start of its own.
+
+    Notes
+    -----
+    The path leads from weak to strong: where a strong penalty has drawn the weights of a layer to zero, so are the
+    gradients of the other layers, and no weaker one would bring them back.
+
+    The penalty is weighed against the sum of the losses, also in the folds, which have fewer rows than the refit.
+
+    Training rows are picked by weights of zero and one, so X is not copied in a fold but for its test rows. Rows of
+    weight zero are neither split by the default and integer `cv` nor scored.
+
+    scikit-learn's callbacks (`set_callbacks`) watch the last fit: the task of `fit` has one subtask, 'refit', with one
+    for each iterate.
+
+    References
+    ----------
+    T. Hastie, R. Tibshirani and J. Friedman, 'The Elements of Statistical Learning', 2nd edition, Springer, 2009,
+    section 7.10.
+
+    J. Friedman, T. Hastie and R. Tibshirani, 'Regularization paths for generalized linear models via coordinate
+    descent', Journal of Statistical Software 33(1), 2010, for paths of warm starts.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.preprocessing import scale
+    >>> from skrelu import DeepLogisticClassifierCV
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = DeepLogisticClassifierCV((10,), alphas=[0.3, 3, 30], cv=3, random_state=0).fit(scale(X), y)
+    >>> model.alpha_
+    3.0
+    >>> model.scores_.shape
+    (3, 3)
+    >>> model.best_score_ > -0.1
+    True
+    """
+
+    # What the methods of prediction ask for: there is no curvature here to make variances of.
+    predictive = "map"
+    _posterior = None
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        *,
+        alphas: Any = 10,
+        cv: Any = None,
+        scoring: Any = None,
+        refit: bool = True,
+        class_weight: Any = None,
+        max_iter: int = 100,
+        max_fun: int = 15000,
+        tol: float = 1e-4,
+        n_iter_no_change: float = 20,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.alphas = alphas
+        self.cv = cv
+        self.scoring = scoring
+        self.refit = refit
+        self.class_weight = class_weight
+        self.max_iter = max_iter
+        self.max_fun = max_fun
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> Self:
+        """Score every alpha in every fold and fit all rows at the best one.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data, best standardised, as in DeepLogisticClassifier.
+        y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_labels)
+            Labels of any kind, or an indicator of 0 and 1 with a column per label (multilabel).
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, finite and not negative, for the fits, for the default score, and for other scorers that take
+            `sample_weight` (with metadata routing: that request it).
+        **params : dict
+            Further metadata for the splitter and the scorer, if scikit-learn's metadata routing is enabled.
+
+        Returns
+        -------
+        self : DeepLogisticClassifierCV
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or the data are not valid, a fold trains without one of the classes or tests nothing, all
+            before any work is done; or if a score is not a number. After this or any other error, and after Ctrl-C
+            before the last fit, the estimator is as it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the last fit ended before a minimum was found. The other fits are silent.
+        UserWarning
+            If the last fit was interrupted (Ctrl-C), the best iterate is kept; or if `scoring` takes no weights.
+        """
+        step = self._check_parameters()
+        alphas = check_alphas(self.alphas)
+        scorer = self._scorer()
+        if params and not get_config()["enable_metadata_routing"]:
+            raise TypeError(f"fit takes {sorted(params)} only with scikit-learn's metadata routing enabled.")
+        with _blank(self):
+            self._fit_paths(step, alphas, scorer, X, y, sample_weight, params)
+        return self
+
+    def _fit_paths(
+        self, step: PathStep, alphas: Array, scorer: Any, X: Any, y: Any, sample_weight: Any, params: dict[str, Any]
+    ) -> None:
+        X, y = self._validate_rows(X, y, "y", reset=True)
+        weights = check_sample_weight(sample_weight, X)
+        scaled, _ = scale_weights(weights)
+        labels = Labels.of(y, None if scaled is None else scaled > 0)
+        check_class_weight(self.class_weight, labels)
+        split_params, score_params = self._route(scorer, weights, params)
+        folds = divide(self.cv, X, y, labels, scaled, split_params)
+
+        data = {"X": X, "y": y, "metadata": None if weights is None else {"sample_weight": weights}}
+        context = self._init_callback_context(max_subtasks=int(self.refit))
+        context.call_on_fit_task_begin(estimator=self, **data)
+        score = delayed(score_path)
+        scores = np.array(
+            Parallel(n_jobs=self.n_jobs)(
+                score(step, alphas, X, y, weights, fold, scorer or minus_log_loss, score_params) for fold in folds
+            )
+        )
+        means = np.sort(scores, axis=0).mean(axis=0)  # sorted, so that the same scores in other folds are a tie
+        chosen = int(np.flatnonzero(means == means.max())[-1])
+        if self.verbose:
+            for alpha, mean, spread in zip(alphas, means, scores.std(axis=0), strict=True):
+                print(f"alpha {alpha:<10.4g}  score {mean:.6f} +- {spread:.6f}", flush=True)
+        self.classes_ = labels.classes
+        self.alphas_, self.alpha_ = alphas, float(alphas[chosen])
+        self.scores_, self.best_score_ = scores, float(means[chosen])
+        if self.refit:
+            for _ in climb(step, alphas[:chosen], X, y, weights):
+                pass
+            step.set_params(alpha=self.alpha_, verbose=self.verbose)
+            step.context = TaskOf(self, context.subcontext(task_name="refit", max_subtasks=self.max_iter))
+            step.fit(X, y, weights)
+            self.__dict__.update(_fitted(step) | _fitted(self))
+        context.call_on_fit_task_end(estimator=self, **data, reconstruction_attributes=_fitted(self))
+        if self.refit:
+            DeepLogisticClassifier._warn_of(step, step.run, stacklevel=5)  # which may be an error to the caller
+
+    def _check_parameters(self) -> PathStep:
+        """Return the estimator that climbs the paths, after checking what it shares with this one, and `refit`."""
+        check_hidden_layer_sizes(self.hidden_layer_sizes)
+        shared = set(self.get_params(deep=False)) - {"alphas", "cv", "scoring", "refit"}
+        options = {name: getattr(self, name) for name in shared}
+        step = PathStep(**options, alpha=1.0, early_stopping=False, warm_start=True)
+        check_parameters(step)
+        if not isinstance(self.refit, bool | np.bool_):
+            raise TypeError(f"refit must be True or False, got {self.refit!r}.")
+        # An integer is kept, so that a path of one alpha is the fit of DeepLogisticClassifier. Otherwise one is drawn,
+        # so that the folds share it whichever comes first.
+        if not isinstance(self.random_state, Integral):
+            step.random_state = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        return step.set_params(n_jobs=None, verbose=0)
+
+    def _scorer(self) -> Any:
+        """Return the scorer, None for the default one."""
+        if self.scoring is None:
+            return None
+        if not isinstance(self.scoring, str) and not callable(self.scoring):
+            raise TypeError(f"scoring must be None, the name of one scorer, or callable, got {self.scoring!r}.")
+        try:
+            return check_scoring(self, self.scoring)
+        except ValueError as error:
+            raise ValueError(f"scoring is not valid: {error}") from error
+
+    def _route(
+        self, scorer: Any, weights: Array | None, params: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what goes to the splitter and what to the scorer."""
+        by_weight = {} if weights is None else {"sample_weight": weights}
+        if get_config()["enable_metadata_routing"]:
+            routed = process_routing(self, "fit", sample_weight=weights, **params)
+            return dict(routed.splitter.split), by_weight if scorer is None else dict(routed.scorer.score)
+        if scorer is not None and by_weight and not _takes_weights(scorer):
+            warnings.warn(
+                f"scoring={self.scoring!r} takes no sample_weight, so the scores of the folds are not weighted.",
+                UserWarning,
+                stacklevel=5,
+            )
+            return {}, {}
+        return {}, by_weight
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return who gets which metadata of `fit`, see scikit-learn's user guide on metadata routing.
+
+        Returns
+        -------
+        routing : sklearn.utils.metadata_routing.MetadataRouter
+        """
+        return (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
+            .add(scorer=self._scorer(), method_mapping=MethodMapping().add(caller="fit", callee="score"))
+        )
+
+    def _scores(self, X: Any) -> tuple[Rows, Array]:
+        if hasattr(self, "alpha_") and not hasattr(self, "coefs_"):
+            raise NotFittedError(
+                f"This {type(self).__name__} was fitted with refit=False, so it only holds the scores of each alpha "
+                "and cannot predict. Set refit=True and call fit again."
+            )
+        return super()._scores(X)
+
+
+def _takes_weights(scorer: Any) -> bool:
+    if hasattr(scorer, "_accept_sample_weight"):  # scikit-learn's own take any keyword
+        return bool(scorer._accept_sample_weight())
+    return "sample_weight" in signature(scorer).parameters
+
+
+def _fitted(estimator: DeepLogisticClassifier) -> dict[str, Any]:
+    return {name: value for name, value in vars(estimator).items() if name.endswith("_") and not name.startswith("_")}
+
+
+@contextmanager
+def _blank(estimator: DeepLogisticClassifier) -> Iterator[None]:
+    """Take the fitted attributes from an estimator, and give them back if what follows raises."""
+    before = _fitted(estimator)
+    try:
+        _forget(estimator)
+        yield
+    except BaseException:
+        _forget(estimator)
+        estimator.__dict__.update(before)
+        raise
+
+
+def _forget(estimator: DeepLogisticClassifier) -> None:
+    for name in _fitted(estimator):
+        delattr(estimator, name)
