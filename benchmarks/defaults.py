@@ -26,7 +26,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
-from skrelu import DeepLogisticClassifier
+from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV
 
 
 def make_variant(**changes: Any) -> Callable[[int], Any]:
@@ -39,6 +39,7 @@ CLASSIFIERS: dict[str, Callable[[int], Any]] = {
     "  alpha_grouping='shared'": make_variant(alpha_grouping="shared"),
     "  alpha_grouping='layer'": make_variant(alpha_grouping="layer"),
     "  alpha=3, early stopping": make_variant(alpha=3.0),
+    "DeepLogisticClassifierCV": lambda seed: DeepLogisticClassifierCV(random_state=seed),
     "MLPClassifier": lambda seed: MLPClassifier(random_state=seed),
     "MLPClassifier(early_stopping=True)": lambda seed: MLPClassifier(early_stopping=True, random_state=seed),
     "LogisticRegression": lambda seed: LogisticRegression(),
@@ -48,19 +49,18 @@ CLASSIFIERS: dict[str, Callable[[int], Any]] = {
 
 ABLATION: dict[str, Callable[[int], Any]] = {
     "default": make_variant(),
-    **{f"alpha={alpha}": make_variant(alpha=alpha) for alpha in (1e-4, 0.3, 1.0, 2.0, 5.0, 10.0)},
-    "early_stopping=False": make_variant(early_stopping=False),
-    "early_stopping=False, alpha=1e-4": make_variant(early_stopping=False, alpha=1e-4),
+    **{f"alpha={alpha}": make_variant(alpha=alpha) for alpha in (0.3, 1.0, 3.0, 10.0)},
+    "alpha=1, early_stopping=False": make_variant(alpha=1.0, early_stopping=False),
     "early_stopping=True": make_variant(early_stopping=True),
-    "validation_fraction=0.2": make_variant(validation_fraction=0.2),
+    "n_curvature_terms=500": make_variant(n_curvature_terms=500),
+    "n_curvature_terms=2000": make_variant(n_curvature_terms=2000),
     "n_iter_no_change=10": make_variant(n_iter_no_change=10),
-    "n_iter_no_change=40": make_variant(n_iter_no_change=40),
-    "max_iter=50": make_variant(max_iter=50),
     "max_iter=200": make_variant(max_iter=200),
-    "max_iter=1000": make_variant(max_iter=1000),
-    "tol=1e-3": make_variant(tol=1e-3),
-    "tol=1e-5": make_variant(tol=1e-5),
+    "max_iter=2000": make_variant(max_iter=2000),
+    "tol=1e-4": make_variant(tol=1e-4),
+    "tol=1e-6": make_variant(tol=1e-6),
     "(50, 50)": make_variant(hidden_layer_sizes=(50, 50)),
+    "(100, 100)": make_variant(hidden_layer_sizes=(100, 100)),
 }
 
 
@@ -132,6 +132,7 @@ def main() -> None:
         shape = f"{min(len(X), arguments.max_rows):7d}{X.shape[1]:8d}{len(np.unique(y)):8d}"
         print(f"{data_set:16}{shape}" + "".join(f"{loss:22.4f}" for loss in losses), flush=True)
     print_summary(results, arguments.seeds)
+    print_ratios(results)
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1))
 
@@ -156,6 +157,21 @@ def print_summary(results: dict[str, dict[str, list[dict[str, float]]]], n_seeds
             f"{mean['accuracy'].mean():10.4f}{mean['brier'].mean():8.4f}{mean['calibration'].mean():12.4f}"
             f"{geometric_mean(seconds):9.3f}s{seconds.sum():9.1f}s{mean['warned'].mean():11.1%}"
         )
+
+
+def print_ratios(results: dict[str, dict[str, list[dict[str, float]]]]) -> None:
+    """Print how the first classifier's log-loss compares with every other's, over all data sets and the worst one."""
+    first, *others = next(iter(results.values()))
+    print(f"\nlog-loss of {first} over that of{'':12}geo. mean{'':12}worst data set (figures)")
+    for other in others:
+        ratios = {
+            data_set: [np.mean([run["log_loss"] for run in runs[name]]) for name in (first, other)]
+            for data_set, runs in results.items()
+        }
+        worst = max(ratios, key=lambda data_set: ratios[data_set][0] / ratios[data_set][1])
+        mean = geometric_mean(np.array([mine / its for mine, its in ratios.values()]))
+        mine, its = ratios[worst]
+        print(f"{other:40}{mean:20.3f}{mine / its:12.2f}  {worst} ({mine:.4f}, {its:.4f})")
 
 
 def geometric_mean(values: np.ndarray) -> float:

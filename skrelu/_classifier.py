@@ -86,11 +86,11 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes, {label: weight > 0}; labels left out weigh 1. 'balanced' gives every class the same
         total weight. They count in validation too. Not for multilabel targets.
-    max_iter : int, default=200
-        The most iterations of L-BFGS from one start.
+    max_iter : int, default=500
+        The most iterations of L-BFGS from one start, those in which the evidence chooses alpha included.
     max_fun : int, default=15000
         The most evaluations of the objective from one start; the iteration under way is completed.
-    tol : float, default=0.0001
+    tol : float, default=1e-05
         The fit has converged when no component of the gradient of the objective over the total weight is larger. With
         hidden layers, whose minima may lie on kinks where the gradient does not vanish, also when `tol` is not gained
         any more, see `n_iter_no_change`.
@@ -227,9 +227,9 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
         n_curvature_terms: Any = "auto",
         predictive: str = "map",
         class_weight: Any = None,
-        max_iter: int = 200,
+        max_iter: int = 500,
         max_fun: int = 15000,
-        tol: float = 1e-4,
+        tol: float = 1e-5,
         early_stopping: Any = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: float = 20,

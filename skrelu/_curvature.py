@@ -65,11 +65,11 @@ class Tangents:
             total += product
         return total
 
-    def squared_lengths(self, alphas: list[Array]) -> Array:
-        """Return g_i^T diag(1 / alpha) g_i of each row."""
+    def products(self, others: "Tangents", alphas: list[Array]) -> Array:
+        """Return g_i^T diag(1 / alpha) h_i of each row, where the others' inputs are the same."""
         return sum(
-            np.square(d).sum(axis=1) * _row_sums(_squared(z), 1 / alpha)
-            for z, d, alpha in zip(self.inputs, self.deltas, alphas, strict=True)
+            np.einsum("ij,ij->i", d, e) * _row_sums(_squared(z), 1 / alpha)
+            for z, d, e, alpha in zip(self.inputs, self.deltas, others.deltas, alphas, strict=True)
         )
 
 
@@ -148,16 +148,26 @@ class Curvature:
             gammas.append(per_feature if l == 0 and by_feature else np.asarray(per_feature.sum()))
         return gammas
 
-    def variances(self, tangents: Tangents) -> Array:
-        """Return g^T A^-1 g of each row, never below 0."""
-        return predictive_variances(tangents, self.tangents, self.factor, self.alphas)
+    def covariances(self, tangents: list[Tangents]) -> Array:
+        """Return g_a^T A^-1 g_b of each row for every pair of outputs, of shape (n, n_outputs, n_outputs)."""
+        explained = [
+            solve_triangular(self.factor, self.tangents.kernel(part, self.alphas), lower=True, overwrite_b=True)
+            for part in tangents
+        ]
+        covariances = np.empty((len(tangents[0].deltas[0]), len(tangents), len(tangents)))
+        for a, first in enumerate(tangents):
+            for b in range(a + 1):
+                products = first.products(tangents[b], self.alphas)
+                products -= np.einsum("ij,ij->j", explained[a], explained[b])
+                covariances[:, a, b] = covariances[:, b, a] = products
+        return covariances
 
 
 def predictive_variances(tangents: Tangents, terms: Tangents, factor: Array, alphas: list[Array]) -> Array:
     """Return k(x, x) - k(x, Gamma) (C + K)^-1 k(Gamma, x) of each row; `factor` is the lower Cholesky factor."""
     across = terms.kernel(tangents, alphas)
     explained = solve_triangular(factor, across, lower=True, overwrite_b=True, check_finite=False)
-    return np.maximum(tangents.squared_lengths(alphas) - np.einsum("ij,ij->j", explained, explained), 0)
+    return np.maximum(tangents.products(tangents, alphas) - np.einsum("ij,ij->j", explained, explained), 0)
 
 
 def _diagonal_products(z: Rows, weights: Array) -> Array:

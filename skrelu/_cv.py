@@ -59,11 +59,11 @@ class DeepLogisticClassifierCV(DeepLogisticClassifier):
         `alphas_`, `alpha_`, `scores_` and `best_score_` are set, and nothing can be predicted.
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes in every fit, as in DeepLogisticClassifier; 'balanced' counts the rows that are fitted.
-    max_iter : int, default=100
+    max_iter : int, default=500
         The most iterations of L-BFGS at each alpha.
     max_fun : int, default=15000
         The most evaluations of the objective at each alpha.
-    tol : float, default=0.0001
+    tol : float, default=1e-05
         The tolerance of each fit, as in DeepLogisticClassifier.
     n_iter_no_change : int or numpy.inf, default=20
         The patience of each fit, as in DeepLogisticClassifier.
@@ -156,9 +156,9 @@ class DeepLogisticClassifierCV(DeepLogisticClassifier):
         scoring: Any = None,
         refit: bool = True,
         class_weight: Any = None,
-        max_iter: int = 100,
+        max_iter: int = 500,
         max_fun: int = 15000,
-        tol: float = 1e-4,
+        tol: float = 1e-5,
         n_iter_no_change: float = 20,
         n_jobs: int | None = None,
         random_state: Any = None,

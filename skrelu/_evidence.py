@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from skrelu._curvature import Curvature
+from skrelu._leave_one_out import leave_one_out_loss
 from skrelu._objective import Objective
 from skrelu._penalty import Penalty
 from skrelu._solver import Outcome, Solution
@@ -30,6 +31,8 @@ _CLOSE = 0.1  # the mean change of log alpha that ends the rounds
 _PSEUDO_WEIGHTS = 1.0  # how much a group's alpha is drawn towards that of all
 _FEW_TERMS, _FIRST_TERMS, _MOST_TERMS = 1000, 500, 2000
 _MOST_SPENT = 0.35  # of the terms: the sample is doubled if more of them are explained by the network
+_WEAKER = 4.0  # where the penalty outweighs the loss, this fraction of the alphas is tried
+_CLEARLY = 0.95  # and kept if it lowers the leave-one-out loss so far, at least
 _LEAST_ALPHA, _MOST_ALPHA = 1e-6, 1e6
 
 # descend(objective, start, number of the start, max_iter, max_fun)
@@ -118,8 +121,8 @@ class Evidence:
         FloatingPointError
             If it is not finite.
         """
-        terms = objective.sample_terms(parameters, n_terms, self.seed)
-        terms = replace(terms, slopes=terms.slopes / np.sqrt(self.weight_scale))  # as alpha, on the caller's scale
+        # On the caller's scale, to the bit, whatever the weights were multiplied by for the fit.
+        terms = objective.sample_terms(parameters, n_terms, self.seed, self.weight_scale)
         by_layer = self.penalty.by_layer(alphas / self.weight_scale)
         layers = objective.network.layers(parameters)
         try:
@@ -173,7 +176,15 @@ class Evidence:
         return alphas * self.weight_scale
 
     def search(
-        self, descend: Descend, objective: Objective, start: Parameters, alphas: Array, max_iter: int, max_fun: int
+        self,
+        descend: Descend,
+        objective: Objective,
+        start: Parameters,
+        alphas: Array,
+        max_iter: int,
+        max_fun: int,
+        *,
+        weakens: bool,
     ) -> tuple[Solution, Course]:
         """Fit the network and choose the alphas.
 
@@ -187,11 +198,13 @@ class Evidence:
             Where to begin. Weak ones let a network learn before it is reined in; strong ones end at dead units.
         max_iter, max_fun : int
             For all rounds together; half of the iterations at most are spent before the alphas are settled.
+        weakens : bool
+            Whether to look for weaker alphas in the end, see `_weaken`; no held-out rows must tell what to keep then.
 
         Returns
         -------
         solution : Solution
-            Of the last round, with the evaluations of all.
+            Of the round that is kept, with the evaluations of all.
         course : Course
         """
         course = Course()
@@ -212,8 +225,10 @@ class Evidence:
             parameters, number = current.iterate.parameters, current.iterate.number
             n_evaluations += current.n_evaluations
             solution = replace(current, n_evaluations=n_evaluations)
-            if is_settled or solution.outcome in _FINAL or number >= max_iter or n_evaluations >= max_fun:
+            if solution.outcome in _FINAL or number >= max_iter or n_evaluations >= max_fun:
                 return solution, course
+            if is_settled:
+                break
             try:
                 measure = self.measure(objective, parameters, alphas, n_terms, share=share)
             except KeyboardInterrupt:
@@ -228,6 +243,65 @@ class Evidence:
             change = np.abs(np.log(updated / alphas)) @ measure.gammas / max(measure.gammas.sum(), 1e-300)
             is_settled = change < _CLOSE or 2 * number >= max_iter or len(course.alphas) == _MOST_ROUNDS
             alphas = updated
+        if not weakens:
+            return solution, course
+        return self._weaken(descend, objective, solution, course, max_iter, max_fun)
+
+    def _weaken(
+        self, descend: Descend, objective: Objective, solution: Solution, course: Course, max_iter: int, max_fun: int
+    ) -> tuple[Solution, Course]:
+        """Try weaker penalties as long as the penalty outweighs the loss, and keep them while they are better.
+
+        On clean tables the fixed point penalises too much: it takes the curvature as given, while with surer scores it
+        would vanish. There a fit at a quarter of the alphas is kept if the leave-one-out loss is clearly lower and
+        the evidence higher; the one tells what the other leaves open.
+        """
+        n_evaluations, number = solution.n_evaluations, solution.iterate.number
+        try:
+            kept = self._judge(objective, solution.iterate.parameters, course.alphas[-1])
+            while number < max_iter and n_evaluations < max_fun and kept.penalty > kept.loss:
+                alphas = course.alphas[-1] / _WEAKER
+                weaker = objective.with_alpha(self.penalty.per_parameter(alphas))
+                trial = descend(weaker, solution.iterate.parameters, number, max_iter - number, max_fun - n_evaluations)
+                number, n_evaluations = trial.iterate.number, n_evaluations + trial.n_evaluations
+                solution = replace(solution, n_evaluations=n_evaluations)
+                if trial.outcome.status != 0:
+                    stops = trial.outcome in (Outcome.CALLBACK, Outcome.INTERRUPTED)
+                    return replace(solution, outcome=trial.outcome) if stops else solution, course
+                judged = self._judge(objective, trial.iterate.parameters, alphas)
+                if not judged.is_better_than(kept):
+                    break
+                kept, solution = judged, replace(trial, n_evaluations=n_evaluations)
+                course.begin(number, alphas)
+                course.note(number, judged.measure)
+        except KeyboardInterrupt:
+            return replace(solution, outcome=Outcome.INTERRUPTED), course
+        except FloatingPointError:
+            pass
+        return solution, course
+
+    def _judge(self, objective: Objective, parameters: Parameters, alphas: Array) -> "_Judgement":
+        measure = self.measure_well(objective, parameters, alphas)
+        penalised = objective.with_alpha(self.penalty.per_parameter(alphas))
+        loss = penalised.mean_loss(parameters)
+        left_out = leave_one_out_loss(objective, parameters, measure.curvature, self.weight_scale, self.seed)
+        return _Judgement(measure, loss, penalised.value(parameters) - loss, left_out)
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    """What speaks for a fit: loss and penalty are those of the training rows, per total weight."""
+
+    measure: Measure
+    loss: float
+    penalty: float
+    left_out_loss: float
+
+    def is_better_than(self, other: "_Judgement") -> bool:
+        return (
+            self.left_out_loss < _CLEARLY * other.left_out_loss
+            and self.measure.log_evidence > other.measure.log_evidence
+        )
 
 
 _FINAL = {Outcome.CALLBACK, Outcome.INTERRUPTED, Outcome.EARLY_STOPPING, Outcome.MAX_FUN, Outcome.OVERFLOW}

@@ -85,6 +85,12 @@ class Objective:
     def n_rows(self) -> int:
         return self._blocks.n_rows
 
+    def take(self, numbers: Array) -> tuple[Rows, Array, Array]:
+        """Return a few rows in float64, their targets and their weights."""
+        # In the units of `total_weight`, which alpha is weighed against.
+        weights = np.ones(len(numbers)) if self.sample_weight is None else self.sample_weight[numbers]
+        return self._blocks.take(numbers), self.targets[numbers], weights * (self.total_weight / self._sum)
+
     def with_alpha(self, alpha: Parameters) -> "Objective":
         """Return the same sum over the same blocks, in the same workspaces, with another penalty of each parameter."""
         other = copy(self)
@@ -141,11 +147,12 @@ class Objective:
         return sum(losses) / self._sum
 
     @np.errstate(all="ignore")
-    def sample_terms(self, parameters: Parameters, n_terms: int, seed: int) -> Terms:
+    def sample_terms(self, parameters: Parameters, n_terms: int, seed: int, weight_scale: float = 1.0) -> Terms:
         """Return all terms of the curvature if they are at most `n_terms`, else that many, drawn by squared length.
 
         The length of a term (i, k) is that of its derivative by the last layer, s_i ||l_ik||^2 (1 + ||z_{i,L-1}||^2),
-        which one forward pass tells. The same seed draws from the same random numbers at every point.
+        which one forward pass tells. The same seed draws from the same random numbers at every point. The slopes are
+        those for weights over `weight_scale`.
         """
         layers = self.network.layers(parameters.astype(self.dtype, copy=False))
         n_outputs = self.network.layer_sizes[-1]
@@ -168,12 +175,12 @@ class Objective:
         self.team.each_block(len(self._blocks), compute, merge)
         numbers, inclusion = sample.result()
         rows, outputs = np.divmod(numbers, n_outputs)
-        X = self._blocks.take(rows)
+        X, _, weights = self.take(rows)
         _, scores = trace_rows(self.network.layers(parameters), X)
-        # In the units of `total_weight`, which alpha is weighed against.
-        per_row = self.total_weight / self._sum * (1.0 if self.sample_weight is None else self.sample_weight[rows])
-        slopes = self.loss.curvature_columns(scores, outputs) * np.sqrt(per_row / inclusion)[:, np.newaxis]
-        return Terms(X, slopes, inclusion)
+        slopes = (
+            self.loss.curvature_columns(scores, outputs) * np.sqrt(weights / weight_scale / inclusion)[:, np.newaxis]
+        )
+        return Terms(X, slopes, inclusion, numbers)
 
     def _block_loss(self, layers: list[Array], member: int, block: int) -> tuple[Rows, Workspace, float]:
         """Run the forward pass; leave the slopes of the loss in the scores of the workspace."""

@@ -165,28 +165,33 @@ def _search(
 
     alphas, evidence, course, measure = problem.alphas, problem.evidence, None, None
     if evidence is not None and problem.chooses_alpha:
-        solution, course = evidence.search(descend, objective, start, alphas, settings.max_iter, settings.max_fun)
-        assert monitor.best is not None, "the monitor has seen the start at least"
-        alphas = course.alphas[-1] if validation is None else course.alphas_at(monitor.best.number)
+        solution, course = evidence.search(
+            descend, objective, start, alphas, settings.max_iter, settings.max_fun, weakens=validation is None
+        )
     else:
         solution = descend(objective, start, 0, settings.max_iter, settings.max_fun)
-    assert monitor.best is not None, "the monitor has seen the start at least"
+    kept = solution.iterate
+    if validation is not None:
+        assert monitor.best is not None, "the monitor has seen the start at least"
+        kept = monitor.best
+    if course is not None:
+        alphas = course.alphas[-1] if validation is None else course.alphas_at(kept.number)
     outcome = solution.outcome
     if evidence is not None:
         try:
             # As the model will be, in the dtype of the data.
-            parameters = monitor.best.parameters.astype(objective.dtype).astype(np.float64)
+            parameters = kept.parameters.astype(objective.dtype).astype(np.float64)
             measure = evidence.measure_well(objective, parameters, alphas)
         except FloatingPointError:
             pass
         except KeyboardInterrupt:
             outcome = Outcome.INTERRUPTED
     return Run(
-        kept=monitor.best,
+        kept=kept,
         score=None if validation is None else monitor.best_score,
         loss_curve=monitor.loss_curve,
         validation_scores=None if validation is None else monitor.validation_scores,
-        n_iter=solution.iterate.number,
+        n_iter=len(monitor.loss_curve),
         n_evaluations=solution.n_evaluations,
         outcome=outcome,
         alphas=alphas,

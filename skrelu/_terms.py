@@ -24,11 +24,14 @@ class Terms:
         sqrt(s_i / pi_ik) l_ik, what the backward pass makes the term of.
     inclusion : ndarray of shape (m,)
         The probabilities pi_ik.
+    numbers : ndarray of shape (m,)
+        i n_outputs + k, ascending.
     """
 
     rows: Rows
     slopes: Array
     inclusion: Array
+    numbers: Array
 
     @property
     def is_complete(self) -> bool:

@@ -25,6 +25,7 @@ LAYERS = [
     "_problem",
     "_posterior",
     "_evidence",
+    "_leave_one_out",
     "_monitor",
     "_solver",
     "_training_data",

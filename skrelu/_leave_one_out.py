@@ -1,0 +1,73 @@
+"""What each row would cost if it had not been trained on, without a refit.
+
+With V_i the covariance of the scores of row i under Laplace's approximation, one Newton step away from the row gives
+
+    f_i without i  =  f_i + V_i (I - s_i Lambda_i V_i)^-1 s_i dC_i/df_i,
+
+the leverage formula of least squares where the loss is quadratic (D. A. Belsley, E. Kuh and R. E. Welsch, 'Regression
+Diagnostics', Wiley, 1980; for penalised likelihoods K. R. Rad and A. Maleki, 'A scalable estimate of the out-of-sample
+prediction error via approximate leave-one-out cross-validation', J. Royal Statistical Society B 82, 2020).
+
+V_i (I - s_i Lambda_i V_i)^-1 is the covariance without row i. Where the terms are a sample, that is what V_i is already
+if no term of the row was drawn, and s_i Lambda_i stands for what the terms of the row that were drawn weigh.
+"""
+
+import numpy as np
+
+from skrelu._curvature import Curvature, Tangents
+from skrelu._network import trace_rows
+from skrelu._objective import Objective
+from skrelu._typing import Array, Parameters
+
+_MOST_VALUES = 2**22
+_ROUNDING = 1e-8
+_LEAST_ROWS = 100
+
+
+@np.errstate(all="ignore")
+def leave_one_out_loss(
+    objective: Objective, parameters: Parameters, curvature: Curvature, weight_scale: float, seed: int
+) -> float:
+    """Return the mean loss (nats) of rows left out one at a time, over some drawn by the seed if they are many.
+
+    Parameters
+    ----------
+    objective : Objective
+    parameters : ndarray of shape (n_parameters,)
+        A minimum of the objective.
+    curvature : Curvature
+        There.
+    weight_scale : float
+        What the objective's weights were multiplied by.
+    seed : int
+    """
+    n_outputs = objective.network.layer_sizes[-1]
+    n_rows = min(objective.n_rows, max(_MOST_VALUES // (len(curvature.factor) * n_outputs), _LEAST_ROWS))
+    numbers = np.sort(np.random.default_rng(seed).permutation(objective.n_rows)[:n_rows])
+    X, targets, weights = objective.take(numbers)
+    layers = objective.network.layers(parameters)
+    _, scores = trace_rows(layers, X)
+
+    tangents = [Tangents.of(layers, X, np.tile(direction, (n_rows, 1))) for direction in np.eye(n_outputs)]
+    covariances = curvature.covariances(tangents)
+    every = np.arange(n_rows)
+    roots = np.stack([objective.loss.curvature_columns(scores, 0 * every + k) for k in range(n_outputs)], axis=1)
+    drawn = _weights_drawn(curvature, numbers[:, np.newaxis] * n_outputs + np.arange(n_outputs))
+    roots *= np.sqrt(drawn * (weights / weight_scale)[:, np.newaxis])[:, :, np.newaxis]
+    slopes = scores.copy()
+    objective.loss.value_and_slopes(slopes, targets, weights / weight_scale)
+
+    # V (I - Lambda V)^-1 = V + V R^T (I - R V R^T)^-1 R V with Lambda = R^T R, the inverse of a positive matrix.
+    leverages, vectors = np.linalg.eigh(np.einsum("ika,iab,ilb->ikl", roots, covariances, roots))
+    moved = np.einsum("iab,ib->ia", covariances, slopes)
+    along = np.einsum("ikl,ika,ia->il", vectors, roots, moved) / np.maximum(1 - leverages, _ROUNDING)
+    scores += moved + np.einsum("iab,ikb,ikl,il->ia", covariances, roots, vectors, along)
+    return objective.loss.value_and_slopes(scores, targets, weights) / float(weights.sum())
+
+
+def _weights_drawn(curvature: Curvature, numbers: Array) -> Array:
+    """Return the weight 1 / (pi c) that each term has in the curvature, 0 if it was not drawn."""
+    terms = curvature.terms
+    places = np.minimum(np.searchsorted(terms.numbers, numbers), len(terms.numbers) - 1)
+    weights = 1 / (terms.inclusion * curvature.damping)
+    return np.where(terms.numbers[places] == numbers, weights[places], 0.0)
