@@ -49,7 +49,7 @@ def main() -> None:
         y = (X[:, 0] * X[:, 1] > 0).astype(np.int8)
         print(f"memory map, {n_rows} x {N_FEATURES} float32, {X.nbytes / 2**20:.0f} MB, layers (16,), 3 iterations")
         for early_stopping in (False, True):
-            model = DeepLogisticClassifier((16,), early_stopping=early_stopping, max_iter=3, random_state=0)
+            model = DeepLogisticClassifier((16,), alpha=1.0, early_stopping=early_stopping, max_iter=3, random_state=0)
             report(f"  fit, early_stopping={early_stopping}", lambda model=model: model.fit(X, y), n_rows)
         report("  predict", lambda: model.predict(X), n_rows)
 
@@ -59,7 +59,7 @@ def main() -> None:
     size = (X.data.nbytes + X.indices.nbytes + X.indptr.nbytes) / 2**20
     print(f"sparse, {X.shape[0]} x {X.shape[1]} at density 5e-4, {size:.0f} MB, 3 iterations")
     for hidden in ((), (10,), (100,)):
-        model = DeepLogisticClassifier(hidden, early_stopping=False, max_iter=3, random_state=0)
+        model = DeepLogisticClassifier(hidden, alpha=1.0, early_stopping=False, max_iter=3, random_state=0)
         n_parameters = 20_001 * (hidden[0] if hidden else 1)
         report(f"  fit, layers {hidden}, {n_parameters} parameters", lambda model=model: model.fit(X, y), X.shape[0])
 

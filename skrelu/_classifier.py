@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import column_or_1d
 
 from skrelu._checks import (
     check_alpha,
@@ -26,10 +26,9 @@ from skrelu._checks import (
 from skrelu._evidence import Evidence
 from skrelu._labels import Labels
 from skrelu._network import Network
-from skrelu._objective import compute_scores
 from skrelu._penalty import Penalty
-from skrelu._posterior import PENDING, Posterior, moderate
-from skrelu._problem import Problem, largest_value
+from skrelu._predictor import Predictor
+from skrelu._problem import Problem
 from skrelu._restarts import Run, Settings, fit_from
 from skrelu._results import describe_evidence, describe_run
 from skrelu._solver import NotFiniteError, Outcome
@@ -49,7 +48,7 @@ from skrelu._typing import Array, Parameters, Rows
 _ROWS_FOR_EARLY_STOPPING = 200
 
 
-class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
     r"""Logistic regression grown deep: a ReLU network fitted to all rows at once by L-BFGS.
 
     The model is :math:`\Pr(Y = y \mid x) = \sigma(y f(x))` for two classes, y in {-1, +1}, with f a ReLU network of any
@@ -476,141 +475,6 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimato
                 ConvergenceWarning,
                 stacklevel,
             )
-
-    def decision_function(self, X: Any, return_std: bool = False) -> Array | tuple[Array, Array]:
-        """Return the raw scores, before the sigmoid or the softmax.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        return_std : bool, default=False
-            Whether to return how sure they are, too: mean and standard deviation of the scores in Laplace's
-            approximation. This needs a fit with alpha='evidence' or predictive='laplace'.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            For two classes the log-odds (nats) of the second one; else one score for each class or label. Their
-            sigmoid or softmax is `predict_proba`, so with predictive='laplace' they are moderated; not with
-            `return_std`.
-        std : ndarray of the same shape
-            Only with `return_std`. For more than two classes, where scores mean nothing but their differences, that of
-            each score less the mean over the classes.
-
-        Raises
-        ------
-        ValueError
-            If X does not fit, or is so large that scores overflow, or if `return_std` asks for what the fit or the
-            pickle left out.
-        """
-        if not return_std:
-            scores = self._moderated_scores(X)
-            return scores[:, 0] if self.n_outputs_ == 1 else scores
-        X, scores = self._scores(X)
-        std = np.sqrt(self._variances(X, self._known_posterior()))
-        return (scores[:, 0], std[:, 0]) if self.n_outputs_ == 1 else (scores, std)
-
-    def predict(self, X: Any) -> Array:
-        """Return the most probable label of each row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Labels as in `classes_`; for multilabel targets an indicator of 0 and 1, 1 where p > 1/2.
-        """
-        scores = self._moderated_scores(X)
-        return self._labels().decode(scores)
-
-    def predict_proba(self, X: Any) -> Array:
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`. For multilabel targets the probability of each label, on its own.
-
-        Raises
-        ------
-        ValueError
-            As `decision_function` does; if `predictive` is 'laplace', also for what the fit left out.
-        """
-        scores = self._moderated_scores(X)
-        labels = self._labels()
-        with np.errstate(all="ignore"):  # a probability may underflow to 0
-            return labels.loss.probabilities(labels.per_class(scores))
-
-    def predict_log_proba(self, X: Any) -> Array:
-        """Return the logarithm of the probability of each class, computed from the scores.
-
-        It is finite, and right, where the probability itself underflows to 0.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
-            In nats, in the order of `classes_`.
-        """
-        scores = self._moderated_scores(X)
-        labels = self._labels()
-        with np.errstate(all="ignore"):
-            return labels.loss.log_probabilities(labels.per_class(scores))
-
-    def _moderated_scores(self, X: Any) -> Array:
-        """Return the scores that the probabilities are made of."""
-        X, scores = self._scores(X)
-        if self.predictive == "map" or (posterior := self._known_posterior()) is PENDING:
-            return scores
-        return moderate(scores, self._variances(X, posterior), is_relative=self._is_relative)
-
-    def _known_posterior(self) -> Any:
-        posterior = getattr(self, "_posterior", None)
-        if posterior is not None:
-            return posterior
-        if hasattr(self, "_posterior"):
-            raise ValueError(
-                "Variances need a fit with alpha='evidence' or predictive='laplace', and a curvature that is finite."
-            )
-        raise ValueError(
-            "Variances need what pickles and copies of this estimator leave out unless predictive='laplace': set that, "
-            "by set_params, before pickling a fitted estimator."
-        )
-
-    @property
-    def _is_relative(self) -> bool:
-        return self.out_activation_ == "softmax"
-
-    def _variances(self, X: Rows, posterior: Posterior) -> Array:
-        return posterior.variances(self.coefs_, self.intercepts_, X, is_relative=self._is_relative, n_jobs=self.n_jobs)
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_posterior" or self.predictive == "laplace"}
-
-    def _scores(self, X: Any) -> tuple[Rows, Array]:
-        """Return X, validated, and finite scores of shape (n_samples, n_outputs)."""
-        check_is_fitted(self)
-        X = validate_rows(self, X, reset=False)
-        scores = compute_scores(self.coefs_, self.intercepts_, X, self.n_jobs)
-        if not np.isfinite(scores).all():
-            raise ValueError(
-                f"X holds values up to {largest_value(X):.3g}, for which scores in {scores.dtype} overflow; scale X as "
-                "the training data were."
-            )
-        return X, scores
-
-    def _labels(self) -> Labels:
-        return Labels.fitted(self.classes_, self.n_outputs_, self.out_activation_)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -9,6 +9,7 @@ import pytest
 
 import skrelu
 from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV
+from skrelu._predictor import Predictor
 
 ESTIMATORS = [DeepLogisticClassifier, DeepLogisticClassifierCV]
 PACKAGE = Path(skrelu.__file__).parent
@@ -19,6 +20,7 @@ LAYERS = [
     "_cv",
     "_path",
     "_classifier",
+    "_predictor",
     "_functional",
     "_results",
     "_restarts",
@@ -102,7 +104,7 @@ def test_the_docstring_names_every_fitted_attribute(estimator):
     "public",
     [
         skrelu.loss_and_gradient,
-        *(m for estimator in ESTIMATORS for n, m in vars(estimator).items() if n[0] != "_" and callable(m)),
+        *(m for kind in (*ESTIMATORS, Predictor) for n, m in vars(kind).items() if n[0] != "_" and callable(m)),
     ],
 )
 def test_public_functions_document_parameters_and_returns(public):
