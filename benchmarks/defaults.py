@@ -6,6 +6,7 @@ standardised, 30% test), one after the other on each split, so that a slow momen
     python benchmarks/defaults.py                        # scikit-learn's own data sets
     python benchmarks/defaults.py --data FOLDER          # and those of a folder, see benchmarks/datasets.py
     python benchmarks/defaults.py --ablation             # our own default against its neighbours
+    python benchmarks/defaults.py --data FOLDER --markdown FILE   # each data set's figures as a table
 """
 
 import argparse
@@ -64,6 +65,10 @@ ABLATION: dict[str, Callable[[int], Any]] = {
 }
 
 
+CALIBRATED = ("DeepLogisticClassifier", "  predictive='laplace'", "MLPClassifier", "LogisticRegression", "LightGBM")
+FIGURES = (("log_loss", 4), ("brier", 3), ("calibration", 3))
+
+
 def evaluate(make: Callable[[int], Any], split: list[Any], seed: int) -> dict[str, float]:
     """Fit one classifier to one split."""
     X, X_test, y, y_test = split
@@ -117,6 +122,7 @@ def main() -> None:
     parser.add_argument("--max-rows", type=int, default=20_000)
     parser.add_argument("--ablation", action="store_true", help="compare variants of our own default")
     parser.add_argument("--json", type=Path, help="where to write every figure")
+    parser.add_argument("--markdown", type=Path, help="where to write loss, Brier score and calibration by data set")
     arguments = parser.parse_args()
 
     classifiers = ABLATION if arguments.ablation else CLASSIFIERS
@@ -135,6 +141,8 @@ def main() -> None:
     print_ratios(results)
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1))
+    if arguments.markdown:
+        arguments.markdown.write_text(calibration_table(results))
 
 
 def print_summary(results: dict[str, dict[str, list[dict[str, float]]]], n_seeds: int) -> None:
@@ -157,6 +165,22 @@ def print_summary(results: dict[str, dict[str, list[dict[str, float]]]], n_seeds
             f"{mean['accuracy'].mean():10.4f}{mean['brier'].mean():8.4f}{mean['calibration'].mean():12.4f}"
             f"{geometric_mean(seconds):9.3f}s{seconds.sum():9.1f}s{mean['warned'].mean():11.1%}"
         )
+
+
+def calibration_table(results: dict[str, dict[str, list[dict[str, float]]]]) -> str:
+    """Return log-loss, Brier score and expected calibration error of each data set, as Markdown."""
+    names = [name for name in CALIBRATED if name in next(iter(results.values()))]
+    lines = [
+        "| log-loss / Brier score / calibration error | " + " | ".join(name.strip() for name in names) + " |",
+        "| --- |" + " --- |" * len(names),
+    ]
+    for data_set, runs in results.items():
+        cells = [
+            " / ".join(f"{np.mean([run[figure] for run in runs[name]]):.{n_digits}f}" for figure, n_digits in FIGURES)
+            for name in names
+        ]
+        lines.append(f"| {data_set} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def print_ratios(results: dict[str, dict[str, list[dict[str, float]]]]) -> None:

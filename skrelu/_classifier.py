@@ -180,11 +180,11 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
 
     With alpha='evidence' the fit alternates between ten iterations of L-BFGS and a measurement of the Gauss-Newton
     curvature A = G + diag(alpha), which tells the number gamma of weights that the data determine and sets
-    alpha = gamma / ||W||^2, for all weights or each group of them. Then it goes on to the minimum. The curvature is only
-    ever a matrix of at most `n_curvature_terms` rows and columns, whatever the number of parameters. Where the penalty
-    comes to outweigh the loss, as on tables with little noise, a quarter of the alphas is tried and kept if the evidence is
-    higher and the leave-one-out loss (estimated from the same matrix) lower by 5%. `docs/theory/evidence.md` derives it,
-    `docs/decisions/0007-evidence.md` has the measurements.
+    alpha = gamma / ||W||^2, for all weights or each group of them. Then it goes on to the minimum. The curvature is
+    only ever a matrix of at most `n_curvature_terms` rows and columns, whatever the number of parameters. Where the
+    penalty comes to outweigh the loss, as on tables with little noise, a quarter of the alphas is tried, and kept if
+    the evidence is higher and the leave-one-out loss (estimated from the same matrix) lower by 5%.
+    `docs/theory/evidence.md` derives it, `docs/decisions/0007-evidence.md` has the measurements.
 
     The defaults were chosen by `benchmarks/defaults.py`, which fits every classifier with its default parameters to
     25 real data sets (150 to 20000 rows, 2 to 15 classes, nominal columns one-hot, standardised, 30% test, 5 splits)::
