@@ -62,12 +62,16 @@ class Measure:
 
 @dataclass
 class Course:
-    """The rounds of a search: alphas in force from which iterate on, and what was measured at the end of each."""
+    """The rounds of a search: alphas in force from which iterate on, and what was measured at the end of each.
+
+    `final` is what was measured at the point that is kept, if it was.
+    """
 
     iterates: list[int] = field(default_factory=list)
     alphas: list[Array] = field(default_factory=list)
     measured_at: list[int] = field(default_factory=list)
     measures: list[tuple[Array, float, float]] = field(default_factory=list)  # alphas, gamma, log evidence
+    final: Measure | None = None
 
     def begin(self, iterate: int, alphas: Array) -> None:
         self.iterates.append(iterate)
@@ -257,9 +261,13 @@ class Evidence:
         the evidence higher; the one tells what the other leaves open.
         """
         n_evaluations, number = solution.n_evaluations, solution.iterate.number
+        kept: _Judgement | None = None
         try:
-            kept = self._judge(objective, solution.iterate.parameters, course.alphas[-1])
-            while number < max_iter and n_evaluations < max_fun and kept.penalty > kept.loss:
+            while number < max_iter and n_evaluations < max_fun:
+                if not self._penalty_outweighs_loss(objective, solution.iterate.parameters, course.alphas[-1]):
+                    break
+                kept = kept or self._judge(objective, solution.iterate.parameters, course.alphas[-1])
+                course.final = kept.measure
                 alphas = course.alphas[-1] / _WEAKER
                 weaker = objective.with_alpha(self.penalty.per_parameter(alphas))
                 trial = descend(weaker, solution.iterate.parameters, number, max_iter - number, max_fun - n_evaluations)
@@ -274,27 +282,28 @@ class Evidence:
                 kept, solution = judged, replace(trial, n_evaluations=n_evaluations)
                 course.begin(number, alphas)
                 course.note(number, judged.measure)
+                course.final = judged.measure
         except KeyboardInterrupt:
             return replace(solution, outcome=Outcome.INTERRUPTED), course
         except FloatingPointError:
             pass
         return solution, course
 
+    def _penalty_outweighs_loss(self, objective: Objective, parameters: Parameters, alphas: Array) -> bool:
+        value = objective.with_alpha(self.penalty.per_parameter(alphas)).value(parameters)
+        return value > 2 * objective.mean_loss(parameters)
+
     def _judge(self, objective: Objective, parameters: Parameters, alphas: Array) -> "_Judgement":
         measure = self.measure_well(objective, parameters, alphas)
-        penalised = objective.with_alpha(self.penalty.per_parameter(alphas))
-        loss = penalised.mean_loss(parameters)
         left_out = leave_one_out_loss(objective, parameters, measure.curvature, self.weight_scale, self.seed)
-        return _Judgement(measure, loss, penalised.value(parameters) - loss, left_out)
+        return _Judgement(measure, left_out)
 
 
 @dataclass(frozen=True)
 class _Judgement:
-    """What speaks for a fit: loss and penalty are those of the training rows, per total weight."""
+    """What speaks for a fit."""
 
     measure: Measure
-    loss: float
-    penalty: float
     left_out_loss: float
 
     def is_better_than(self, other: "_Judgement") -> bool:

@@ -181,7 +181,9 @@ def _search(
         try:
             # As the model will be, in the dtype of the data.
             parameters = kept.parameters.astype(objective.dtype).astype(np.float64)
-            measure = evidence.measure_well(objective, parameters, alphas)
+            if course is not None and np.array_equal(parameters, kept.parameters):
+                measure = course.final
+            measure = measure or evidence.measure_well(objective, parameters, alphas)
         except FloatingPointError:
             pass
         except KeyboardInterrupt:

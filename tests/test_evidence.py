@@ -266,6 +266,31 @@ class TestPromises:
             assert np.isfinite(model.predict_proba(X)).all()
             assert model.alpha_.shape == (31,)
 
+    def test_ctrl_c_while_the_final_curvature_is_measured(self, monkeypatch):
+        from skrelu import _evidence
+
+        def interrupt(*args):
+            raise KeyboardInterrupt
+
+        X, y = load("multiclass")
+        expected = DeepLogisticClassifier((5,), random_state=0).fit(X, y)
+        monkeypatch.setattr(_evidence.Evidence, "measure_well", interrupt)
+        with pytest.warns(UserWarning, match="interrupted by user"):
+            model = DeepLogisticClassifier((5,), random_state=0).fit(X, y)
+        assert_array_equal(model.coefs_[0], expected.coefs_[0])
+        assert model.log_evidence_ is model.n_effective_parameters_ is None
+
+    def test_a_curvature_that_is_not_finite_is_none(self, monkeypatch):
+        from skrelu import _evidence
+
+        X, y = load("multiclass")
+        monkeypatch.setattr(_evidence.Curvature, "log_determinant", np.nan)
+        model = DeepLogisticClassifier((5,), random_state=0).fit(X, y)
+        assert model.log_evidence_ is None
+        assert_array_equal(model.alpha_, np.ones(5))
+        with pytest.raises(ValueError, match="a curvature that is finite"):
+            model.decision_function(X, return_std=True)
+
     def test_a_warm_start_goes_on_from_its_alphas(self):
         X, y = load("binary")
         model = DeepLogisticClassifier((5,), warm_start=True, max_iter=2000, random_state=0).fit(X, y)
@@ -288,6 +313,89 @@ class TestPromises:
         assert len(few._posterior.slopes) == 50
         assert len(all_._posterior.slopes) == 569
         assert_allclose(few.n_effective_parameters_, all_.n_effective_parameters_, rtol=0.2)
+
+
+@pytest.fixture(scope="module")
+def clean():
+    """A table with little noise, where the penalty of the evidence outweighs the loss."""
+    X, y = load_digits(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    return train_test_split(X, y, train_size=600, stratify=y, random_state=0)
+
+
+class TestWeakening:
+    """On a clean table the penalty outweighs the loss, and a quarter of the alphas is tried."""
+
+    @staticmethod
+    def fit(X, y, **options):
+        return DeepLogisticClassifier((20,), random_state=0, **options).fit(X, y)
+
+    def test_it_lowers_the_test_loss(self, clean, monkeypatch):
+        from skrelu import _evidence
+
+        X, X_test, y, y_test = clean
+        with_it = self.fit(X, y)
+        monkeypatch.setattr(_evidence.Evidence, "_penalty_outweighs_loss", lambda *_: False)
+        without = self.fit(X, y)
+        assert np.mean(with_it.alpha_) < np.mean(without.alpha_) / 3
+        assert with_it.log_evidence_ > without.log_evidence_
+        losses = [log_loss(y_test, model.predict_proba(X_test)) for model in (with_it, without)]
+        assert losses[0] < losses[1]
+
+    @pytest.mark.parametrize("is_kept", [True, False])
+    def test_what_is_kept_belongs_together(self, clean, is_kept, monkeypatch):
+        from skrelu import _evidence
+
+        X, _, y, _ = clean
+        verdicts = iter([True, False] if is_kept else [False])
+        monkeypatch.setattr(_evidence._Judgement, "is_better_than", lambda *_: next(verdicts))
+        model = self.fit(X, y)
+        weights = [model.alpha_[:-1, np.newaxis], model.alpha_[-1]]
+        penalty = sum((alpha * coef**2).sum() for alpha, coef in zip(weights, model.coefs_, strict=True)) / 2
+        log_p = model.predict_log_proba(X)[np.arange(len(y)), y]
+        assert_allclose(model.loss_, (penalty - log_p.sum()) / len(y), rtol=1e-9)
+        assert len(model.loss_curve_) == model.n_iter_
+        assert model.loss_ in model.loss_curve_
+        assert model.optimize_result_.success
+
+    @pytest.mark.parametrize("by", ["callback", "interrupt"])
+    def test_a_stop_during_the_trial_keeps_what_was_there(self, clean, by, monkeypatch):
+        from skrelu import _evidence
+
+        X, _, y, _ = clean
+        judged = []
+        original = _evidence.leave_one_out_loss
+        monkeypatch.setattr(_evidence, "leave_one_out_loss", lambda *a: judged.append(1) or original(*a))
+        monkeypatch.setattr(_evidence._Judgement, "is_better_than", lambda *_: False)
+        expected = self.fit(X, y)
+        judged.clear()
+
+        class Stop(ProgressBar):
+            def setup(self, estimator, context): ...
+            def teardown(self, estimator, context): ...
+            def on_fit_task_begin(self, estimator, context, **_): ...
+            def on_fit_task_end(self, estimator, context, **_):
+                if judged and by == "interrupt":
+                    raise KeyboardInterrupt
+                return bool(judged)
+
+        model = DeepLogisticClassifier((20,), random_state=0).set_callbacks(Stop())
+        if by == "callback":
+            model.fit(X, y)
+            assert "callback" in model.optimize_result_.message
+        else:
+            with pytest.warns(UserWarning, match="interrupted by user"):
+                model.fit(X, y)
+        assert model.n_iter_ < expected.n_iter_
+        assert_array_equal(model.coefs_[0], expected.coefs_[0])
+        assert_array_equal(model.alpha_, expected.alpha_)
+
+    def test_held_out_rows_judge_instead(self, clean, monkeypatch):
+        from skrelu import _evidence
+
+        X, _, y, _ = clean
+        monkeypatch.setattr(_evidence, "leave_one_out_loss", lambda *_: pytest.fail("called"))
+        self.fit(X, y, early_stopping=True)
 
 
 class TestUncertainty:
