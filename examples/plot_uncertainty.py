@@ -1,0 +1,93 @@
+"""
+How sure is the model, far from the data?
+=========================================
+
+Far from all training rows a ReLU network is linear in x, so its score grows without bound and its probability tends
+to 0 or 1, where it has seen nothing. The standard deviation of the score grows as fast. With ``predictive="laplace"``
+the score is divided by what grows with it, and the probability tends to a limit that is neither 0 nor 1.
+``docs/uncertainty.md`` derives both.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import ListedColormap
+from sklearn.datasets import make_moons
+
+from skrelu import DeepLogisticClassifier
+
+BLUE, ORANGE = "#0072B2", "#D55E00"
+
+# %%
+# Two moons
+# ---------
+# 200 rows, and a network of two hidden layers whose alphas the evidence chooses.
+
+X, y = make_moons(200, noise=0.2, random_state=0)
+model = DeepLogisticClassifier((20, 20), max_iter=2000, random_state=0).fit(X, y)
+print(f"{model.n_effective_parameters_:.1f} effective parameters of {sum(coef.size for coef in model.coefs_)} weights")
+
+
+def probabilities(points, predictive):
+    """Return the probability of the second class at the weights found ("map") or moderated ("laplace")."""
+    return model.set_params(predictive=predictive).predict_proba(points)[:, 1]
+
+
+# %%
+# A wide area
+# -----------
+# The moons lie within two units of the origin. `predictive` is read at prediction, so one fit serves both.
+
+axis = np.linspace(-8, 8, 161)
+points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+std = model.decision_function(points, return_std=True)[1]
+
+figure, ((at_map, at_laplace), (of_std, cut)) = plt.subplots(2, 2, figsize=(12, 10), layout="constrained")
+figure.get_layout_engine().set(w_pad=0.15, h_pad=0.1)
+for panel, values, title in (
+    (at_map, probabilities(points, "map"), 'Probability, predictive="map"'),
+    (at_laplace, probabilities(points, "laplace"), 'Probability, predictive="laplace"'),
+    (of_std, std, "Standard deviation of the score"),
+):
+    is_std = panel is of_std
+    image = panel.pcolormesh(
+        axis,
+        axis,
+        values.reshape(len(axis), -1),
+        cmap="viridis" if is_std else "PuOr_r",
+        vmin=0,
+        vmax=None if is_std else 1,
+        rasterized=True,
+    )
+    panel.scatter(*X.T, c=y, s=9, cmap=ListedColormap(["white", "black"]), edgecolors="black", linewidths=0.5)
+    panel.set(box_aspect=1, xlabel="feature 0", ylabel="feature 1", title=title)
+    figure.colorbar(image, ax=panel, label="std (nats)" if is_std else "probability of the black class")
+
+# %%
+# Going away
+# ----------
+# From the mean of the rows outwards in 180 directions: how sure the more probable class is, at each distance.
+
+angles = np.linspace(0, 2 * np.pi, 180, endpoint=False)
+directions = np.column_stack([np.cos(angles), np.sin(angles)])
+distances = np.logspace(-1, 3, 61)
+rays = X.mean(axis=0) + (distances[:, np.newaxis, np.newaxis] * directions).reshape(-1, 2)
+
+for predictive, color, style in (("map", ORANGE, "-"), ("laplace", BLUE, "--")):
+    p = probabilities(rays, predictive).reshape(len(distances), -1)
+    low, median, high = np.quantile(np.maximum(p, 1 - p), [0.1, 0.5, 0.9], axis=1)
+    cut.fill_between(distances, low, high, color=color, alpha=0.25, linewidth=0)
+    cut.plot(distances, median, style, color=color, label=f'predictive="{predictive}": median, 10% to 90%')
+    print(f"{predictive:8} {distances[-1]:.0f} away: median {median[-1]:.3f}, 10% {low[-1]:.3f}, 90% {high[-1]:.3f}")
+reach = np.linalg.norm(X - X.mean(axis=0), axis=1).max()
+cut.axvline(reach, color="black", linestyle=":", label="the farthest training row")
+cut.set(
+    xscale="log",
+    ylim=(0.5, 1.16),
+    yticks=np.linspace(0.5, 1, 6),
+    xlabel="distance from the mean (units of the features)",
+    ylabel="probability of the more probable class",
+    title="180 directions away from the data",
+)
+cut.legend(loc="upper right")
+
+plt.show()
