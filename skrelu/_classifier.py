@@ -81,7 +81,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
     predictive : {'map', 'laplace'}, default='map'
         What probabilities are made of: the scores at the weights found, or these moderated by how sure they are. With
         'laplace' probabilities far from the data do not tend to 0 or 1; near the data they are more cautious, on tables
-        with little noise far too much so: docs/uncertainty.md has the measurements. Variances are computed in `predict_proba`, which takes longer.
+        with little noise far too much so: `docs/uncertainty.md` has the measurements. `predict_proba` takes longer.
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes, {label: weight > 0}; labels left out weigh 1. 'balanced' gives every class the same
         total weight. They count in validation too. Not for multilabel targets.
