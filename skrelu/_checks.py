@@ -36,7 +36,7 @@ def check_parameters(estimator: Any) -> None:
     """Raise a TypeError or a ValueError that names the first hyper-parameter, of any but the layers, not allowed."""
     _check_number(estimator, "tol", Real, "in [0, inf)", lambda value: 0 <= value < np.inf)
     _check_number(estimator, "validation_fraction", Real, "in (0, 1)", lambda value: 0 < value < 1)
-    if estimator.n_curvature_terms != "auto":
+    if not isinstance(estimator.n_curvature_terms, str) or estimator.n_curvature_terms != "auto":
         _check_number(estimator, "n_curvature_terms", Integral, ">= 1 (or 'auto')", lambda value: value >= 1)
     _check_choice(estimator, "alpha_grouping", ("shared", "layer", "feature"))
     _check_choice(estimator, "predictive", ("map", "laplace"))

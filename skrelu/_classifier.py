@@ -404,7 +404,9 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
             return Penalty(network, grouping), np.atleast_1d(np.asarray(self.alpha, dtype=np.float64))
         penalty = Penalty(network, self.alpha_grouping)
         alphas = np.ones(penalty.n_groups)
-        if is_continued and np.size(self.alpha_) == penalty.n_groups and np.all(np.asarray(self.alpha_) > 0):
+        is_same = np.size(getattr(self, "alpha_", ())) == penalty.n_groups
+        is_same = is_same and (self.feature_relevance_ is not None) == penalty.divides_features
+        if is_continued and is_same and np.all(np.asarray(self.alpha_) > 0):
             alphas *= self.alpha_
         return penalty, alphas
 
@@ -494,6 +496,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
 _ADVICE = {
     Outcome.MAX_ITER: "Increase max_iter, raise alpha, or standardise X.",
     Outcome.MAX_FUN: "Increase max_fun, raise alpha, or standardise X.",
+    Outcome.ALPHA: "Increase max_iter, or choose another alpha_grouping.",
+    Outcome.CURVATURE: "Standardise X, rescale sample_weight, or set alpha to a number.",
     Outcome.LINE_SEARCH: "Standardise X, or raise alpha; a larger tol would accept this point.",
     Outcome.OVERFLOW: "The last finite iterate is kept. Standardise X, or raise alpha.",
 }

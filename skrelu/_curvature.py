@@ -106,7 +106,7 @@ class Curvature:
         self.damping = 1 - share * missing
         for number in range(1 if terms.is_complete else n_corrections):
             if number > 0:
-                self.damping = np.maximum((1 - self._leverages) / (1 - terms.inclusion * self._leverages), 1e-12)
+                self.damping = np.maximum(self._remainders / (missing + terms.inclusion * self._remainders), 1e-12)
             self._factorise(kernel)
         if not terms.is_complete:
             self.share = float(missing @ self._leverages) / missing.sum()
@@ -119,7 +119,9 @@ class Curvature:
             raise np.linalg.LinAlgError("the Gram matrix of the curvature is not positive definite")
         # The diagonal of (C + K)^-1 K, the part of each term in gamma.
         self._inverse_factor = lapack.dtrtri(self.factor, lower=1)[0]
-        self._leverages = 1 - self.damping * np.einsum("ij,ij->j", self._inverse_factor, self._inverse_factor)
+        # What is left of 1, computed as such: near 0 it is what matters.
+        self._remainders = self.damping * np.einsum("ij,ij->j", self._inverse_factor, self._inverse_factor)
+        self._leverages = 1 - self._remainders
 
     @cached_property
     def log_determinant(self) -> float:
@@ -129,7 +131,7 @@ class Curvature:
             return float(from_factor)
         # What a term of probability pi adds if it is in, pi log(1 + w q), against what the complete sum has of it,
         # log(1 + q), with w = 1 / (pi c) and q = g^T A^-1 g without it; 1 - leverage = 1 / (1 + w q).
-        pi, odds = self.terms.inclusion, self._leverages / (1 - self._leverages)
+        pi, odds = self.terms.inclusion, self._leverages / self._remainders
         return float(from_factor - (np.log1p(odds) - np.log1p(pi * self.damping * odds) / pi).sum())
 
     def effective_parameters(self, *, by_feature: bool) -> list[Array]:

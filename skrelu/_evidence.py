@@ -12,7 +12,7 @@ a fixed point; then L-BFGS goes on to the minimum for that alpha.
 D. J. C. MacKay, 'The Evidence Framework Applied to Classification Networks', Neural Computation 4, 1992.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -33,7 +33,8 @@ _FEW_TERMS, _FIRST_TERMS, _MOST_TERMS = 1000, 500, 2000
 _MOST_SPENT = 0.35  # of the terms: the sample is doubled if more of them are explained by the network
 _WEAKER = 4.0  # where the penalty outweighs the loss, this fraction of the alphas is tried
 _CLEARLY = 0.95  # and kept if it lowers the leave-one-out loss so far, at least
-_LEAST_ALPHA, _MOST_ALPHA = 1e-6, 1e6
+_LEAST_ALPHA, _MOST_ALPHA = 1e-30, 1e30  # alpha has a unit, one over that of a weight squared
+_MOST_OUTPUTS = 100  # for which weaker penalties are tried: leave-one-out needs their covariances
 
 # descend(objective, start, number of the start, max_iter, max_fun)
 Descend = Callable[[Objective, Parameters, int, int, int], Solution]
@@ -127,6 +128,8 @@ class Evidence:
         """
         # On the caller's scale, to the bit, whatever the weights were multiplied by for the fit.
         terms = objective.sample_terms(parameters, n_terms, self.seed, self.weight_scale)
+        if not len(terms.numbers):
+            raise FloatingPointError("no row carries curvature: all are certain to the last digit")
         by_layer = self.penalty.by_layer(alphas / self.weight_scale)
         layers = objective.network.layers(parameters)
         try:
@@ -212,44 +215,63 @@ class Evidence:
         course : Course
         """
         course = Course()
-        n_terms, share = self.first_n_terms(objective), 0.0
         solution: Solution | None = None
-        is_settled = False
-        parameters, number, n_evaluations = start, 0, 0
+        try:
+            for reached in self._rounds(descend, objective, start, alphas, max_iter, max_fun, course):
+                solution = reached
+            assert solution is not None, "there is a round at least"
+            if weakens and solution.outcome.status == 0 and objective.network.layer_sizes[-1] <= _MOST_OUTPUTS:
+                return self._weaken(descend, objective, solution, course, max_iter, max_fun)
+        except KeyboardInterrupt:
+            if solution is None:
+                raise
+            return replace(solution, outcome=Outcome.INTERRUPTED), course
+        return solution, course
+
+    def _rounds(
+        self,
+        descend: Descend,
+        objective: Objective,
+        parameters: Parameters,
+        alphas: Array,
+        max_iter: int,
+        max_fun: int,
+        course: Course,
+    ) -> Iterator[Solution]:
+        """Yield the solution of each round; the last one is the minimum for the alphas settled on."""
+        n_terms, share = self.first_n_terms(objective), 0.0
+        number, n_evaluations = 0, 0
+        is_close = is_last = False
         while True:
             penalised = objective.with_alpha(self.penalty.per_parameter(alphas))
-            n_iter = max_iter - number if is_settled else min(_ITERATIONS_PER_ROUND, max_iter - number)
-            try:
-                current = descend(penalised, parameters, number, n_iter, max_fun - n_evaluations)
-            except KeyboardInterrupt:  # before the start was evaluated under the new alphas
-                if solution is None:
-                    raise
-                return replace(solution, outcome=Outcome.INTERRUPTED), course
+            n_iter = max_iter - number if is_last else min(_ITERATIONS_PER_ROUND, max_iter - number)
+            solution = descend(penalised, parameters, number, n_iter, max_fun - n_evaluations)
             course.begin(number, alphas)
-            parameters, number = current.iterate.parameters, current.iterate.number
-            n_evaluations += current.n_evaluations
-            solution = replace(current, n_evaluations=n_evaluations)
-            if solution.outcome in _FINAL or number >= max_iter or n_evaluations >= max_fun:
-                return solution, course
-            if is_settled:
-                break
+            parameters, number = solution.iterate.parameters, solution.iterate.number
+            n_evaluations += solution.n_evaluations
+            solution = replace(solution, n_evaluations=n_evaluations)
+            if solution.outcome in _FINAL or is_last:
+                unsettled = solution.outcome.status == 0 and not is_close
+                yield replace(solution, outcome=Outcome.ALPHA) if unsettled else solution
+                return
+            if number >= max_iter or n_evaluations >= max_fun:
+                yield replace(solution, outcome=Outcome.MAX_ITER if number >= max_iter else Outcome.MAX_FUN)
+                return
+            yield solution
             try:
                 measure = self.measure(objective, parameters, alphas, n_terms, share=share)
-            except KeyboardInterrupt:
-                return replace(solution, outcome=Outcome.INTERRUPTED), course
-            except FloatingPointError:  # near overflow: the fit goes on, and says so where it ends
-                is_settled = True
+            except FloatingPointError:  # the fit goes on at these alphas; its last measure tells the caller
+                is_close = is_last = True
                 continue
             course.note(number, measure)
             share = measure.curvature.share
             n_terms = self.next_n_terms(n_terms, share)
             updated = self.update(measure, parameters)
-            change = np.abs(np.log(updated / alphas)) @ measure.gammas / max(measure.gammas.sum(), 1e-300)
-            is_settled = change < _CLOSE or 2 * number >= max_iter or len(course.alphas) == _MOST_ROUNDS
+            # With less than one weight determined, alpha may go to infinity and nothing changes any more.
+            change = np.abs(np.log(updated / alphas)) @ measure.gammas / max(measure.gammas.sum(), 1.0)
+            is_close = bool(change < _CLOSE)
+            is_last = is_close or 2 * number >= max_iter or len(course.alphas) == _MOST_ROUNDS
             alphas = updated
-        if not weakens:
-            return solution, course
-        return self._weaken(descend, objective, solution, course, max_iter, max_fun)
 
     def _weaken(
         self, descend: Descend, objective: Objective, solution: Solution, course: Course, max_iter: int, max_fun: int
@@ -295,7 +317,10 @@ class Evidence:
 
     def _judge(self, objective: Objective, parameters: Parameters, alphas: Array) -> "_Judgement":
         measure = self.measure_well(objective, parameters, alphas)
-        left_out = leave_one_out_loss(objective, parameters, measure.curvature, self.weight_scale, self.seed)
+        try:
+            left_out = leave_one_out_loss(objective, parameters, measure.curvature, self.weight_scale, self.seed)
+        except ValueError as error:  # of linear algebra, where something is not finite
+            raise FloatingPointError(str(error)) from error
         return _Judgement(measure, left_out)
 
 

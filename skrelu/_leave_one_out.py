@@ -58,10 +58,11 @@ def leave_one_out_loss(
     objective.loss.value_and_slopes(slopes, targets, weights / weight_scale)
 
     # V (I - Lambda V)^-1 = V + V R^T (I - R V R^T)^-1 R V with Lambda = R^T R, the inverse of a positive matrix.
-    leverages, vectors = np.linalg.eigh(np.einsum("ika,iab,ilb->ikl", roots, covariances, roots))
-    moved = np.einsum("iab,ib->ia", covariances, slopes)
-    along = np.einsum("ikl,ika,ia->il", vectors, roots, moved) / np.maximum(1 - leverages, _ROUNDING)
-    scores += moved + np.einsum("iab,ikb,ikl,il->ia", covariances, roots, vectors, along)
+    leverages, vectors = np.linalg.eigh(roots @ covariances @ roots.transpose(0, 2, 1))
+    moved = covariances @ slopes[:, :, np.newaxis]
+    along = vectors.transpose(0, 2, 1) @ (roots @ moved) / np.maximum(1 - leverages, _ROUNDING)[:, :, np.newaxis]
+    moved += covariances @ (roots.transpose(0, 2, 1) @ (vectors @ along))
+    scores += moved[:, :, 0]
     return objective.loss.value_and_slopes(scores, targets, weights) / float(weights.sum())
 
 

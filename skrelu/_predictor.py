@@ -118,7 +118,7 @@ class Predictor(BaseEstimator):
     def _moderated_scores(self, X: Any) -> Array:
         """Return the scores that the probabilities are made of."""
         X, scores = self._scores(X)
-        if self.predictive == "map" or (posterior := self._known_posterior()) is PENDING:
+        if self.predictive != "laplace" or (posterior := self._known_posterior()) is PENDING:
             return scores
         return moderate(scores, self._variances(X, posterior), is_relative=self._is_relative)
 
@@ -128,7 +128,8 @@ class Predictor(BaseEstimator):
             return posterior
         if hasattr(self, "_posterior"):
             raise ValueError(
-                "Variances need a fit with alpha='evidence' or predictive='laplace', and a curvature that is finite."
+                "Variances need a fit of DeepLogisticClassifier with alpha='evidence' or predictive='laplace', whose "
+                "curvature could be measured."
             )
         raise ValueError(
             "Variances need what pickles and copies of this estimator leave out unless predictive='laplace': set that, "
@@ -140,7 +141,15 @@ class Predictor(BaseEstimator):
         return self.out_activation_ == "softmax"
 
     def _variances(self, X: Rows, posterior: Posterior) -> Array:
-        return posterior.variances(self.coefs_, self.intercepts_, X, is_relative=self._is_relative, n_jobs=self.n_jobs)
+        variances = posterior.variances(
+            self.coefs_, self.intercepts_, X, is_relative=self._is_relative, n_jobs=self.n_jobs
+        )
+        if not np.isfinite(variances).all():
+            raise ValueError(
+                f"X holds values up to {largest_value(X):.3g}, for which variances overflow; scale X as the training "
+                "data were."
+            )
+        return variances
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()

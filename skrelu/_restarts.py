@@ -58,8 +58,10 @@ class Run:
 
     def is_better_than(self, other: "Run") -> bool:
         if self.score is None or other.score is None:
-            if self.course is not None and self.measure is not None:
-                return other.measure is None or self.measure.log_evidence > other.measure.log_evidence
+            if self.course is not None and (self.measure or other.measure):
+                if self.measure is None or other.measure is None:
+                    return other.measure is None
+                return self.measure.log_evidence > other.measure.log_evidence
             return self.kept.value < other.kept.value
         return self.score > other.score
 
@@ -185,7 +187,7 @@ def _search(
                 measure = course.final
             measure = measure or evidence.measure_well(objective, parameters, alphas)
         except FloatingPointError:
-            pass
+            outcome = Outcome.CURVATURE if outcome.status == 0 else outcome
         except KeyboardInterrupt:
             outcome = Outcome.INTERRUPTED
     return Run(
