@@ -312,8 +312,8 @@ class Evidence:
         return solution, course
 
     def _penalty_outweighs_loss(self, objective: Objective, parameters: Parameters, alphas: Array) -> bool:
-        value = objective.with_alpha(self.penalty.per_parameter(alphas)).value(parameters)
-        return value > 2 * objective.mean_loss(parameters)
+        penalty = 0.5 * float(alphas @ self.penalty.squared_norms(parameters)) / objective.total_weight
+        return penalty > objective.mean_loss(parameters)
 
     def _judge(self, objective: Objective, parameters: Parameters, alphas: Array) -> "_Judgement":
         measure = self.measure_well(objective, parameters, alphas)
