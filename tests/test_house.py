@@ -10,12 +10,15 @@ import pytest
 import skrelu
 from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV
 from skrelu._predictor import Predictor
+from skrelu.inspection import LossCurveDisplay
 
 ESTIMATORS = [DeepLogisticClassifier, DeepLogisticClassifierCV]
 PACKAGE = Path(skrelu.__file__).parent
 
 # Top to bottom; each file may import only files below it.
 LAYERS = [
+    "inspection.__init__",
+    "inspection._loss_curve",
     "__init__",
     "_cv",
     "_path",
@@ -48,7 +51,7 @@ LAYERS = [
 
 def imports_of(name):
     """Return the files of the package that a file imports."""
-    tree = ast.parse((PACKAGE / f"{name}.py").read_text())
+    tree = ast.parse((PACKAGE / f"{name.replace('.', '/')}.py").read_text())
     modules = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
@@ -56,11 +59,12 @@ def imports_of(name):
             modules.add(node.module)
         elif isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
-    return {module.split(".")[1] for module in modules if module.startswith("skrelu.")}
+    return {module.removeprefix("skrelu.") for module in modules if module.startswith("skrelu.")}
 
 
 def test_every_file_has_its_place():
-    assert sorted(LAYERS) == sorted(path.stem for path in PACKAGE.glob("*.py"))
+    paths = [path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py")]
+    assert sorted(LAYERS) == sorted(".".join(path.parts) for path in paths)
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -75,7 +79,7 @@ def test_network_and_loss_know_neither_each_other_nor_anything_above():
 
 def test_the_solver_is_called_in_one_place():
     places = [
-        path.name for path in PACKAGE.glob("*.py") if re.search(r"scipy_minimize\(|fmin_l_bfgs_b", path.read_text())
+        path.name for path in PACKAGE.rglob("*.py") if re.search(r"scipy_minimize\(|fmin_l_bfgs_b", path.read_text())
     ]
     assert places == ["_solver.py"]
 
@@ -104,7 +108,12 @@ def test_the_docstring_names_every_fitted_attribute(estimator):
     "public",
     [
         skrelu.loss_and_gradient,
-        *(m for kind in (*ESTIMATORS, Predictor) for n, m in vars(kind).items() if n[0] != "_" and callable(m)),
+        *(
+            method
+            for kind in (*ESTIMATORS, Predictor, LossCurveDisplay)
+            for name in vars(kind)
+            if name[0] != "_" and callable(method := getattr(kind, name))
+        ),
     ],
 )
 def test_public_functions_document_parameters_and_returns(public):

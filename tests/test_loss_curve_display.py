@@ -1,0 +1,130 @@
+"""LossCurveDisplay: the numbers it draws are those of the fit, and it follows scikit-learn's conventions."""
+
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.datasets import load_breast_cancer
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler, scale
+
+from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV
+from skrelu.inspection import LossCurveDisplay
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, y = load_breast_cancer(return_X_y=True)
+    return train_test_split(scale(X), y, random_state=0)
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+def overfitted(data, **parameters):
+    X, X_val, y, y_val = data
+    return DeepLogisticClassifier((20,), alpha=0.01, random_state=0, **parameters).fit(X, y, X_val=X_val, y_val=y_val)
+
+
+def test_the_kept_iterate_is_the_one_of_the_fitted_weights(data):
+    _, X_val, _, y_val = data
+    model = overfitted(data)
+    display = LossCurveDisplay.from_estimator(model)
+    training, validation = display.lines_
+    assert_array_equal(training.get_xdata(), np.arange(1, model.n_iter_ + 1))
+    assert_array_equal(training.get_ydata(), model.loss_curve_)
+    assert_array_equal(validation.get_ydata(), -np.array(model.validation_scores_))
+    (number,), (loss,) = display.kept_.get_data()
+    assert number < model.n_iter_
+    assert loss == validation.get_ydata()[number - 1] == validation.get_ydata().min()
+    assert loss == pytest.approx(log_loss(y_val, model.predict_proba(X_val)), rel=1e-9)
+    assert display.kept_.get_label() == f"iterate {number} kept"
+
+
+def test_without_validation_the_last_iterate_is_marked_on_the_training_curve(data):
+    model = DeepLogisticClassifier((5,), alpha=1.0, early_stopping=False, random_state=0).fit(data[0], data[2])
+    display = LossCurveDisplay.from_estimator(model)
+    assert len(display.lines_) == 1
+    assert display.kept_.get_xydata().tolist() == [[model.n_iter_, model.loss_]]
+    assert display.alpha_iter is None
+
+
+def test_a_starting_point_that_no_iterate_beats_is_marked_at_zero(data):
+    X, X_val, y, y_val = data
+    start = DeepLogisticClassifier((5,), alpha=0.01, warm_start=True, random_state=0)
+    start.fit(X, y, X_val=X_val, y_val=y_val)
+    loss = -start.best_validation_score_
+    # From the best weights for these validation rows, with all labels of the training rows turned round.
+    start.set_params(n_iter_no_change=3).fit(X, 1 - y, X_val=X_val, y_val=y_val)
+    display = LossCurveDisplay.from_estimator(start)
+    assert display.kept_.get_xydata().tolist() == [[0, pytest.approx(loss)]]
+    assert display.kept_.get_label() == "starting point kept"
+
+
+def test_rounds_of_the_evidence_are_marked(data):
+    model = DeepLogisticClassifier((5,), random_state=0).fit(data[0], data[2])
+    display = LossCurveDisplay.from_estimator(model)
+    assert_array_equal(display.alpha_iter, model.evidence_curve_["n_iter"])
+    marks = [line.get_xdata()[0] for line in display.ax_.lines if line.get_linestyle() == ":"]
+    assert marks == display.alpha_iter.tolist()
+    assert display.kept_.get_ydata().tolist() == [model.loss_]
+
+
+def test_the_last_fit_of_a_cross_validation_is_drawn(data):
+    model = DeepLogisticClassifierCV((5,), alphas=2, cv=2, random_state=0).fit(data[0], data[2])
+    display = LossCurveDisplay.from_estimator(model)
+    assert_array_equal(display.lines_[0].get_ydata(), model.loss_curve_)
+    assert display.ax_.get_title() == "DeepLogisticClassifierCV"
+
+
+def test_it_takes_axes_names_and_styles(data):
+    model = make_pipeline(StandardScaler(), DeepLogisticClassifier((5,), alpha=1.0, random_state=0))
+    model.fit(data[0], data[2])
+    figure, axes = plt.subplots()
+    display = LossCurveDisplay.from_estimator(
+        model, ax=axes, name="mine", log_scale=False, line_kwargs={"linewidth": 5}, kept_kwargs={"color": "red"}
+    )
+    assert (display.ax_, display.figure_) == (axes, figure)
+    assert (axes.get_title(), axes.get_yscale()) == ("mine", "linear")
+    assert {line.get_linewidth() for line in display.lines_} == {5}
+    assert display.kept_.get_color() == "red"
+    again = display.plot()
+    assert again is display
+    assert display.figure_ is not figure
+    assert display.ax_.get_yscale() == "log"
+
+
+@pytest.mark.parametrize("estimator", [MLPClassifier(), make_pipeline(StandardScaler(), MLPClassifier())])
+def test_other_estimators_are_refused(estimator):
+    with pytest.raises(TypeError, match=r"estimator must be a DeepLogisticClassifier.* got MLPClassifier"):
+        LossCurveDisplay.from_estimator(estimator)
+
+
+def test_an_unfitted_estimator_is_refused():
+    with pytest.raises(NotFittedError):
+        LossCurveDisplay.from_estimator(DeepLogisticClassifier())
+
+
+def test_a_cross_validation_without_refit_has_no_curve(data):
+    model = DeepLogisticClassifierCV((5,), alphas=2, cv=2, refit=False, random_state=0).fit(data[0], data[2])
+    with pytest.raises(NotFittedError):
+        LossCurveDisplay.from_estimator(model)
+
+
+def test_without_matplotlib_the_error_names_the_extra(data, monkeypatch):
+    model = DeepLogisticClassifier((5,), alpha=1.0, random_state=0).fit(data[0], data[2])
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r"skrelu\[plot\]"):
+        LossCurveDisplay.from_estimator(model)
