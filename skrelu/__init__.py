@@ -3,7 +3,6 @@
 from skrelu._classifier import DeepLogisticClassifier
 from skrelu._cv import DeepLogisticClassifierCV
 from skrelu._functional import loss_and_gradient
+from skrelu._version import __version__
 
 __all__ = ["DeepLogisticClassifier", "DeepLogisticClassifierCV", "__version__", "loss_and_gradient"]
-
-__version__ = "0.1.0"

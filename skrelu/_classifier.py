@@ -174,6 +174,10 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
     -----
     The fit supports scikit-learn's callbacks (`set_callbacks`), with one task per iterate.
 
+    A saved model (pickle, joblib, cloudpickle, skops) holds parameters and fitted attributes: no callbacks, and what
+    `return_std` needs only if predictive='laplace'. It is marked with its format, so a file that this version cannot
+    read is refused; skops needs to trust types of skrelu only.
+
     The rows of tables of up to 2048 rows (and 2**20 values) are fitted in an order of their own and, if none are held
     out, equal rows as one of their total weight. So neither their order nor integer weights in place of repeated rows
     change a bit of the model.

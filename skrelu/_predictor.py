@@ -3,18 +3,18 @@
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skrelu._checks import validate_rows
 from skrelu._labels import Labels
 from skrelu._objective import compute_scores
+from skrelu._persistence import Persistent
 from skrelu._posterior import PENDING, Posterior, moderate
 from skrelu._problem import largest_value
 from skrelu._typing import Array, Rows
 
 
-class Predictor(BaseEstimator):
+class Predictor(Persistent):
     """The methods that need fitted attributes only: the network, its labels and the posterior of its weights."""
 
     # Fitted attributes and parameters that an estimator brings.
@@ -150,10 +150,6 @@ class Predictor(BaseEstimator):
                 "data were."
             )
         return variances
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_posterior" or self.predictive == "laplace"}
 
     def _scores(self, X: Any) -> tuple[Rows, Array]:
         """Return X, validated, and finite scores of shape (n_samples, n_outputs)."""

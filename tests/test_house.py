@@ -24,6 +24,7 @@ LAYERS = [
     "_path",
     "_classifier",
     "_predictor",
+    "_persistence",
     "_functional",
     "_results",
     "_restarts",
@@ -46,6 +47,7 @@ LAYERS = [
     "_network",
     "_loss",
     "_typing",
+    "_version",
 ]
 
 

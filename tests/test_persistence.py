@@ -1,0 +1,203 @@
+"""Saved models: what they hold, that they say the same elsewhere and later, and what is refused."""
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import cloudpickle
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import OptimizeResult
+from sklearn.base import clone
+from sklearn.callback import ProgressBar, ScoringMonitor
+from sklearn.datasets import load_breast_cancer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler, scale
+
+import skrelu
+from skrelu import DeepLogisticClassifier, _persistence
+from tests.save_models import SAVED, fitted_models
+
+X, y = load_breast_cancer(return_X_y=True)
+X = scale(X)
+RELEASES = sorted(path.name for path in SAVED.iterdir())
+
+
+def by_pickle(model, path):
+    return pickle.loads(pickle.dumps(model))
+
+
+def by_cloudpickle(model, path):
+    return cloudpickle.loads(cloudpickle.dumps(model))
+
+
+def by_joblib(model, path):
+    joblib.dump(model, path / "model.joblib")
+    return joblib.load(path / "model.joblib")
+
+
+def by_memory_map(model, path):
+    joblib.dump(model, path / "model.joblib")
+    loaded = joblib.load(path / "model.joblib", mmap_mode="r")
+    assert all(isinstance(coef, np.memmap) for coef in loaded.coefs_)
+    return loaded
+
+
+def by_skops(model, path):
+    io = pytest.importorskip("skops.io")
+    io.dump(model, path / "model.skops")
+    types = io.get_untrusted_types(file=path / "model.skops")
+    assert types
+    assert all(name.startswith("skrelu.") for name in types)
+    return io.load(path / "model.skops", trusted=types)
+
+
+WAYS = [by_pickle, by_cloudpickle, by_joblib, by_memory_map, by_skops]
+
+
+def attributes(model):
+    return {name: value for name, value in vars(model).items() if name.endswith("_")}
+
+
+@pytest.fixture(scope="module")
+def models():
+    return {name: (model, rows) for name, model, rows in fitted_models()}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "kind", ["binary", "logistic", "multinomial", "multilabel_laplace", "early_stopping_float32", "cv"]
+)
+def test_the_same_comes_back(models, kind, way, tmp_path):
+    model, rows = models[kind]
+    loaded = way(model, tmp_path)
+    assert_array_equal(loaded.predict_proba(rows), model.predict_proba(rows))
+    assert_array_equal(loaded.predict(rows), model.predict(rows))
+    assert loaded.get_params() == model.get_params()
+    before, after = attributes(model), attributes(loaded)
+    assert before.keys() == after.keys()
+    for name in before:
+        np.testing.assert_equal(after[name], before[name], err_msg=name)
+    assert type(loaded.optimize_result_) is OptimizeResult
+    assert type(loaded.loss_curve_) is list
+    assert not hasattr(loaded, "_saved_by")
+
+
+def test_a_memory_mapped_model_is_fitted_on(models, tmp_path):
+    model, rows = models["multinomial"]
+    labels = model.predict(rows)
+    loaded = by_memory_map(model, tmp_path).set_params(warm_start=True, max_iter=5000).fit(rows, labels)
+    again = copy.deepcopy(model).set_params(warm_start=True, max_iter=5000).fit(rows, labels)
+    assert_array_equal(loaded.predict_proba(rows), again.predict_proba(rows))
+
+
+def test_the_same_bits_in_another_process(models, tmp_path):
+    model, rows = models["multinomial"]
+    joblib.dump((model, rows), tmp_path / "model.joblib")
+    code = (
+        "import joblib, sys; model, X = joblib.load(sys.argv[1]); "
+        "sys.stdout.write(model.predict_proba(X).tobytes().hex())"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "model.joblib"], check=True, capture_output=True, text=True, timeout=120
+    )
+    assert out.stdout == model.predict_proba(rows).tobytes().hex()
+
+
+@pytest.mark.parametrize("hidden", [(), (100,), (64, 64)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_pickle_is_little_more_than_the_weights(hidden, dtype):
+    model = DeepLogisticClassifier(hidden, alpha=1.0, early_stopping=False, n_jobs=2, random_state=0)
+    model.set_callbacks(ScoringMonitor(scoring="neg_log_loss"), ProgressBar()).fit(X.astype(dtype), y)
+    weights = sum(part.nbytes for part in model.coefs_ + model.intercepts_)
+    # 8 bytes an iterate for the loss curve, and names.
+    assert len(pickle.dumps(model)) < weights + 8 * model.n_iter_ + 2500
+
+
+def test_callbacks_stay_with_unfitted_estimators_only():
+    class Unsaveable:
+        """A hook of an open file or a lock; nothing pickles it."""
+
+        def setup(self, estimator, context): ...
+
+        def teardown(self, estimator, context): ...
+
+        def on_fit_task_begin(self, estimator, context): ...
+
+        def on_fit_task_end(self, estimator, context): ...
+
+        def __reduce__(self):
+            raise TypeError("cannot pickle an open file")
+
+    model = DeepLogisticClassifier((3,), alpha=1.0, random_state=0).set_callbacks(Unsaveable())
+    with pytest.raises(TypeError, match="open file"):
+        pickle.dumps(model)
+    model.fit(X, y)
+    loaded = pickle.loads(pickle.dumps(model))
+    assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    assert not hasattr(loaded, "_skl_callbacks")
+    assert clone(model)._skl_callbacks  # the fitted estimator itself still has them
+
+
+def test_an_unfitted_estimator_comes_back():
+    model = DeepLogisticClassifier((3,), alpha=[1.0, 2.0], random_state=np.random.RandomState(0))
+    loaded = pickle.loads(pickle.dumps(model))
+    assert (loaded.hidden_layer_sizes, loaded.alpha) == ((3,), [1.0, 2.0])
+    assert not attributes(loaded)
+
+
+def test_a_pipeline_needs_trust_in_skrelu_only(tmp_path):
+    io = pytest.importorskip("skops.io")
+    model = make_pipeline(StandardScaler(), DeepLogisticClassifier((3,), predictive="laplace", random_state=0)).fit(
+        X, y
+    )
+    io.dump(model, tmp_path / "model.skops")
+    types = io.get_untrusted_types(file=tmp_path / "model.skops")
+    assert types == ["skrelu._classifier.DeepLogisticClassifier", "skrelu._posterior.Posterior"]
+    assert_array_equal(io.load(tmp_path / "model.skops", trusted=types).predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_models_of_every_release_still_load(release):
+    said = np.load(SAVED / release / "said.npz")
+    names = sorted(path.stem for path in (SAVED / release).glob("*.joblib"))
+    assert names
+    for name in names:
+        model = joblib.load(SAVED / release / f"{name}.joblib")
+        probabilities = model.predict_proba(said[f"{name}_X"])
+        tolerance = 1e-5 if probabilities.dtype == np.float32 else 1e-10
+        assert_allclose(probabilities, said[f"{name}_probabilities"], rtol=0, atol=tolerance, err_msg=name)
+        assert_array_equal(model.predict(said[f"{name}_X"]), said[f"{name}_labels"], err_msg=name)
+        assert set(model.get_params()) <= set(type(model)().get_params())
+
+
+def test_this_release_has_saved_models():
+    assert skrelu.__version__ in RELEASES
+
+
+@pytest.mark.parametrize("written_in", [_persistence.FORMAT + 1, 0, None, "2"])
+def test_another_format_is_refused(models, written_in):
+    state = models["binary"][0].__getstate__()
+    state["_saved_by"] = {"skrelu": "9.1.0", "format": written_in}
+    with pytest.raises(
+        ValueError, match=rf"saved by skrelu 9\.1\.0 in format {written_in}, but skrelu {skrelu.__version__}"
+    ):
+        DeepLogisticClassifier().__setstate__(state)
+
+
+def test_a_newer_file_is_refused_when_it_is_loaded(models, tmp_path, monkeypatch):
+    monkeypatch.setattr(_persistence, "FORMAT", 7)
+    joblib.dump(models["binary"][0], tmp_path / "newer.joblib")
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"in format 7.* reads formats 1 to 1"):
+        joblib.load(tmp_path / "newer.joblib")
+
+
+def test_a_state_without_a_mark_is_refused(models):
+    state = models["binary"][0].__getstate__()
+    del state["_saved_by"]
+    with pytest.raises(ValueError, match="saved by skrelu an unknown version in format None"):
+        DeepLogisticClassifier().__setstate__(state)
