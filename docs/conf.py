@@ -31,6 +31,8 @@ source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build", "**/GALLERY_HEADER.rst"]
 templates_path = ["_templates"]
 nitpicky = False  # docstrings name types such as "array-like", which are no objects
+smartquotes = False  # they would turn the quotes of default='evidence' round
+toc_object_entries_show_parents = "hide"
 default_role = "code"  # docstrings put code in single backticks
 
 myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath", "fieldlist"]
