@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import skrelu
+import skrelu.onnx
 from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV
 from skrelu._predictor import Predictor
 from skrelu.inspection import LossCurveDisplay
@@ -17,6 +18,7 @@ PACKAGE = Path(skrelu.__file__).parent
 
 # Top to bottom; each file may import only files below it.
 LAYERS = [
+    "onnx",
     "inspection.__init__",
     "inspection._loss_curve",
     "__init__",
@@ -110,6 +112,7 @@ def test_the_docstring_names_every_fitted_attribute(estimator):
     "public",
     [
         skrelu.loss_and_gradient,
+        skrelu.onnx.register,
         *(
             method
             for kind in (*ESTIMATORS, Predictor, LossCurveDisplay)
