@@ -123,7 +123,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
         The labels, sorted; the column numbers for multilabel targets.
     n_features_in_ : int
         The number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         The names of the features, if X had names that are all strings.
     coefs_ : list of ndarray of shape (n_l, m_l)
         The weights of each layer, z_l = relu(z_{l-1} @ coefs_[l - 1] + intercepts_[l - 1]), as in MLPClassifier.
@@ -138,19 +138,19 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
         What makes probabilities of the scores.
     loss_ : float
         The objective at the weights kept, divided by the total weight (nats).
-    loss_curve_ : list of float of length n_iter_
+    loss_curve_ : list of float of length `n_iter_`
         The same after each iteration. While the evidence chooses alpha it rises where alpha does.
     best_loss_ : float
         The lowest of them. With early stopping the weights kept are not always those of the lowest objective.
-    validation_scores_ : list of float of length n_iter_ or None
+    validation_scores_ : list of float of length `n_iter_` or None
         Minus the log-loss (nats) of the held-out rows after each iteration; None without early stopping.
     best_validation_score_ : float or None
         That of the weights kept, which are the starting ones if no iterate was better.
     n_iter_ : int
         The number of iterations of the start that was kept.
-    alpha_ : float or ndarray of shape (n_layers_ - 1,) or (n_features_in_ + 1,)
+    alpha_ : float or ndarray of shape (`n_layers_` - 1,) or (`n_features_in_` + 1,)
         The penalty: of all weights, of each layer, or of the weights of each feature and, last, of all later layers.
-    feature_relevance_ : ndarray of shape (n_features_in_,) or None
+    feature_relevance_ : ndarray of shape (`n_features_in_`,) or None
         1 / alpha of each feature over their sum, where features have their own: the prior variance of its weights, near
         0 for one that the data do not need.
     n_effective_parameters_ : float or None

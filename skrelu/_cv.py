@@ -90,7 +90,7 @@ class DeepLogisticClassifierCV(DeepLogisticClassifier):
         The labels, sorted; the column numbers for multilabel targets.
     n_features_in_ : int
         The number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         The names of the features, if X had names that are all strings.
     coefs_, intercepts_, n_layers_, n_outputs_, out_activation_ : object
         The network fitted to all rows at `alpha_`, as in DeepLogisticClassifier.
