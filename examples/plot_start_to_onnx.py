@@ -4,11 +4,11 @@ From a table to a tuned, calibrated, saved and exported model
 
 Who earns more than 50,000 dollars a year? The United States census of 1994 asked 30,162 adults for this table; numbers
 and words stand side by side in it, as in most tables. This page goes the whole way with it: read, divide, preprocess,
-fit, tune, calibrate, save, and export to ONNX, where the model runs without Python. All it needs is
+fit, tune, calibrate, save, and export to ONNX, where the model runs without Python. All it needs is, from a checkout,
 
 .. code-block:: sh
 
-    pip install "skrelu[plot,onnx]" pandas
+    pip install ".[plot,onnx]" pandas
 
 and :download:`adult.csv.gz <../../examples/data/adult.csv.gz>` (UCI Adult, B. Becker and R. Kohavi, 1996, CC BY 4.0) in
 a folder ``data`` beside the script. With a network

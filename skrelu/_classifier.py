@@ -151,8 +151,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
     alpha_ : float or ndarray of shape (`n_layers_` - 1,) or (`n_features_in_` + 1,)
         The penalty: of all weights, of each layer, or of the weights of each feature and, last, of all later layers.
     feature_relevance_ : ndarray of shape (`n_features_in_`,) or None
-        1 / alpha of each feature over their sum, where features have their own: the prior variance of its weights, near
-        0 for one that the data do not need.
+        1 / alpha of each feature over their sum, where features have their own: the prior variance of its weights, the
+        smaller the less the model needs it.
     n_effective_parameters_ : float or None
         How many weights the data determine, MacKay's gamma; None without evidence or predictive='laplace'.
     log_evidence_ : float or None
@@ -306,8 +306,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
         Raises
         ------
         ValueError, TypeError
-            If a parameter or the data are not valid, before any work is done. After this or any other error the
-            estimator is as it was before.
+            If a parameter or the data are not valid, before any work is done, or if scores overflow where the fit
+            begins. After this or any other error the estimator is as it was before.
 
         Warns
         -----
