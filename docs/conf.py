@@ -3,6 +3,7 @@
 No network is needed: MathJax is copied into the site, and no inventory of another project is fetched.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -44,6 +45,8 @@ autodoc_typehints = "none"  # the docstrings say more
 numpydoc_show_class_members = False  # the template lists them
 numpydoc_xref_param_type = False
 
+# Progress bars of the gallery: plain text that fits the column, also if the site is built in a terminal.
+os.environ |= {"TTY_COMPATIBLE": "0", "COLUMNS": "64"}
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
@@ -57,6 +60,7 @@ sphinx_gallery_conf = {
     "reference_url": {"skrelu": None},
     "backreferences_dir": "api/backreferences",
     "download_all_examples": False,
+    "remove_config_comments": True,
     "show_memory": False,
     "show_signature": False,
     "min_reported_time": 1e9,  # seconds: how long a page takes says something of the machine alone
