@@ -25,6 +25,7 @@ BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 # 400 rows to fit, and 2000 that no fit sees, as the differences between the deeper networks are small. Networks this
 # small have minima of their own that are not good ones, so each is fitted from ten random starts, and the one of the
 # highest evidence is kept; the test rows have no part in it. The first network has no hidden layer, and one minimum.
+# Printed in nats:
 
 X, y = make_moons(2400, noise=0.2, random_state=0)
 X, X_test, y, y_test = train_test_split(X, y, train_size=400, random_state=0)
@@ -35,9 +36,7 @@ models = [
 ]
 losses = [log_loss(y_test, model.predict_proba(X_test)) for model in models]
 for model, loss in zip(models, losses, strict=True):
-    print(
-        f"{model.hidden_layer_sizes!s:9}  test log-loss {loss:.3f} nats   log evidence {model.log_evidence_:6.1f} nats"
-    )
+    print(f"{model.hidden_layer_sizes!s:9}  test log-loss {loss:.3f}, log evidence {model.log_evidence_:6.1f} nats")
 
 # %%
 # Where units switch
@@ -60,8 +59,8 @@ def layer_inputs(model, points):
 
 # %%
 # Which units are switched on is the same throughout a polygon. There each of them passes its input on as it is and
-# every other passes 0, so the layers are products of matrices, and their product is one matrix: the score is
-# slope * x + offset. Multiplied out at one row and compared with the score elsewhere in the same polygon:
+# every other passes 0, so each layer is a matrix and an offset, and so are all of them together: the score is
+# slope * x + offset. Multiplied out for the largest polygon of each network, and compared with the score all over it:
 
 
 def slope_and_offset(model, is_on):
@@ -86,8 +85,8 @@ for model in models:
     inside = region.ravel() == largest
     error = np.abs(points[inside] @ slope + offset - scores[inside]).max()
     print(
-        f"{model.hidden_layer_sizes!s:9}  polygons in the picture: {len(count):2}; in the largest, "
-        f"{count.max() / len(points):.0%} of the area, the score is linear to {error:.0e}"
+        f"{model.hidden_layer_sizes!s:9}  polygons: {len(count):2}, the largest {count.max() / len(points):4.0%} of "
+        f"the area; linear to {error:.0e}"
     )
     assert error < 1e-9
 

@@ -62,8 +62,8 @@ assert search.best_params_["deeplogisticclassifier__hidden_layer_sizes"] == SHAP
 assert search.best_params_["deeplogisticclassifier__alpha"] == ALPHAS[best_row]
 print(
     f"{cv_losses.size} combinations, {cv_losses.size * search.n_splits_} fits and one to all rows, in "
-    f"{seconds_of_search:.1f} s\nlowest: alpha {ALPHAS[best_row]:.2g}, hidden_layer_sizes {SHAPES[best_column]}, "
-    f"log-loss {cv_losses.min():.3f} nats over the folds"
+    f"{seconds_of_search:.1f} s\nlowest log-loss over the folds: {cv_losses.min():.3f} nats, "
+    f"alpha {ALPHAS[best_row]:.2g}, {SHAPES[best_column]}"
 )
 
 # %%
@@ -115,7 +115,7 @@ figure.legend(
 
 nearest = cv_losses[np.round(height).astype(int), np.arange(len(SHAPES))]
 ratio = nearest / cv_losses.min(axis=0)
-print("the star's cell over the lowest of its column:", *ratio.round(2))
+print("the star's cell / the lowest of its column:", *ratio.round(2))
 assert ratio.max() < 1.2
 
 # %%
@@ -140,18 +140,18 @@ def at_grid_point(shape, alpha):
 kinds = {
     "grid": [at_grid_point(*each) for each in zip(SHAPES, ALPHAS[cv_losses.argmin(axis=0)], strict=True)],
     "evidence, shared": shared,
-    "evidence, one alpha per feature": by_feature,
+    "evidence, per feature": by_feature,
 }
 of_search = row_losses(search)
 standard_error = of_search.std() / np.sqrt(len(y_test))
 print(f"the search: test log-loss {of_search.mean():.3f} nats, standard error {standard_error:.3f}")
-print(f"{'test log-loss (nats)':32}" + "".join(f"{shape!s:>10}" for shape in SHAPES))
+print(f"{'test log-loss (nats)':21}" + "".join(f"{shape!s:>9}" for shape in SHAPES))
 for name, models in kinds.items():
-    print(f"{name:32}" + "".join(f"{row_losses(model).mean():10.3f}" for model in models))
-print(f"{'log evidence, one per feature':32}" + "".join(f"{model[-1].log_evidence_:10.1f}" for model in by_feature))
+    print(f"{name:21}" + "".join(f"{row_losses(model).mean():9.3f}" for model in models))
+print(f"{'  its log evidence':21}" + "".join(f"{model[-1].log_evidence_:9.1f}" for model in by_feature))
 
 figure, panel = plt.subplots(figsize=(7.4, 5), layout="constrained")
-styles = {"grid": (BLUE, "s"), "evidence, shared": (ORANGE, "*"), "evidence, one alpha per feature": (GREEN, "o")}
+styles = {"grid": (BLUE, "s"), "evidence, shared": (ORANGE, "*"), "evidence, per feature": (GREEN, "o")}
 for offset, (name, models) in zip((-0.2, 0, 0.2), kinds.items(), strict=True):
     differences = np.array([row_losses(model) - of_search for model in models])
     color, marker = styles[name]

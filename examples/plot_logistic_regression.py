@@ -48,8 +48,8 @@ for name, (X, _) in data.items():
     coefs = deep[name].coefs_[0].T
     of_probabilities = np.abs(deep[name].predict_proba(X) - reference[name].predict_proba(X)).max()
     print(
-        f"{name:13}  {coefs.size} coefficients, the largest {np.abs(coefs).max():.2f}; largest difference "
-        f"{distance(coefs, name):.0e}, of the probabilities {of_probabilities:.0e}"
+        f"{name}: {coefs.size} coefficients, the largest {np.abs(coefs).max():.2f}\n"
+        f"    largest difference {distance(coefs, name):.0e}, of the probabilities {of_probabilities:.0e}"
     )
     assert distance(coefs, name) < 1e-5
     assert of_probabilities < 1e-5
@@ -96,9 +96,9 @@ for name, (X, y) in data.items():
         np.array([distance(model.coefs_[0].T, name) for model in ours]),
         np.array([distance(model.coef_, name) for model in theirs]),
     )
-    print(f"{name:13}  iterations of DeepLogisticClassifier {[model.n_iter_ for model in ours]}")
-    print(f"{name:13}  iterations of LogisticRegression     {[int(model.n_iter_[0]) for model in theirs]}")
-print(f"{ours[-1].optimize_result_.message=!s}")
+    print(f"iterations, {name}\n    DeepLogisticClassifier {[model.n_iter_ for model in ours]}")
+    print(f"    LogisticRegression     {[int(model.n_iter_[0]) for model in theirs]}")
+print(f"the last DeepLogisticClassifier:\n    {ours[-1].optimize_result_.message}")
 
 # %%
 # At the same tol, both are at the same distance after as many iterations: it is the same algorithm, from the same
