@@ -13,6 +13,7 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+from scipy.sparse import issparse
 
 from skrelu._typing import Array, Parameters, Rows
 
@@ -234,7 +235,7 @@ def trace_back(layers: Sequence[Array], inputs: Sequence[Rows], slopes: Array) -
 
 def score_rows(coefs: Sequence[Array], intercepts: Sequence[Array], X: Rows) -> Array:
     """Return the scores of a few rows, as `Network.forward` but without its workspace."""
-    z = X
+    z = X if issparse(X) else np.ascontiguousarray(X)  # the last bits of a product depend on the order in memory
     for coef, intercept in zip(coefs[:-1], intercepts[:-1], strict=True):
         z = z @ coef
         z += intercept

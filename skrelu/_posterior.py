@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from scipy.sparse import issparse
 
 from skrelu._curvature import Curvature, Tangents, predictive_variances
 from skrelu._network import Network
@@ -79,13 +80,18 @@ class Posterior:
 
             def compute(member: int, block: int) -> None:
                 where = slice(starts[block], starts[block] + n_rows)
-                rows = X[where].astype(np.float64)
+                rows = _in_float64(X[where])
                 for output, direction in enumerate(directions):
                     tangents = Tangents.of(layers, rows, np.tile(direction, (rows.shape[0], 1)))
                     variances[where, output] = predictive_variances(tangents, terms, self.factor, self.alphas)
 
             team.each_block(len(starts), compute, lambda member, block: None)
         return variances
+
+
+def _in_float64(X: Rows) -> Rows:
+    # In C order, since the last bits of a product depend on the order in memory, which frames choose as they like.
+    return X.astype(np.float64) if issparse(X) else np.ascontiguousarray(X, dtype=np.float64)
 
 
 def moderate(scores: Array, variances: Array, *, is_relative: bool) -> Array:

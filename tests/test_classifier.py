@@ -144,6 +144,24 @@ class TestReproducibility:
         if not early_stopping:  # which divides repeated rows, but not the row of that weight
             assert_array_equal(weighted, repeated)
 
+    def test_the_order_in_memory_changes_no_bit(self):
+        """Frames hold their values by column, arrays mostly by row."""
+        X = np.random.RandomState(0).randn(200, 64)
+        y = (X[:, 0] > X[:, 1]).astype(int)
+        model = DeepLogisticClassifier((10,), predictive="laplace", random_state=0)
+        by_row, by_column = clone(model).fit(X, y), clone(model).fit(np.asfortranarray(X), y)
+        assert_array_equal(by_column.coefs_[0], by_row.coefs_[0])
+        for n_rows in (1, 7, 20, 200):
+            rows = X[:n_rows]
+            columns = np.asfortranarray(rows)
+            assert_array_equal(by_column.predict_proba(columns), by_row.predict_proba(rows))
+            for actual, expected in zip(
+                by_row.decision_function(columns, return_std=True),
+                by_row.decision_function(rows, return_std=True),
+                strict=True,
+            ):
+                assert_array_equal(actual, expected)
+
     def test_the_last_bit_of_the_data_does_not_decide_what_is_held_out(self):
         X, y = load("binary")
         fits = [
@@ -467,19 +485,6 @@ class TestEndOfFit:
                 model.fit(bad_X, bad_y)
             assert vars(model).keys() == before.keys()
             assert all(vars(model)[name] is value for name, value in before.items())
-
-
-def test_pandas_feature_names_are_kept_and_checked():
-    pd = pytest.importorskip("pandas")
-    X, y = load("multiclass")
-    frame = pd.DataFrame(X, columns=list("abcd"))
-    model = DeepLogisticClassifier((5,), random_state=0).fit(frame, pd.Series(y))
-    assert model.feature_names_in_.tolist() == list("abcd")
-    assert_array_equal(
-        model.predict_proba(frame), DeepLogisticClassifier((5,), random_state=0).fit(X, y).predict_proba(X)
-    )
-    with pytest.raises(ValueError, match="feature names"):
-        model.predict(frame[list("bacd")])
 
 
 def test_inside_cross_validation():
