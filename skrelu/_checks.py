@@ -135,19 +135,36 @@ def validate_rows(estimator: Any, X: Any, *args: Any, **options: Any) -> Any:
         with np.errstate(all="ignore"):  # the sum that looks for NaN may overflow
             return validate_data(estimator, X, *args, accept_sparse="csr", dtype=FLOAT_DTYPES, **options)
     except (ValueError, TypeError) as error:
-        if "could not convert" not in str(error) and "float() argument" not in str(error):
+        is_promotion = isinstance(error, np.exceptions.DTypePromotionError)  # dates beside numbers
+        if not is_promotion and "could not convert" not in str(error) and "float() argument" not in str(error):
             raise
         raise type(error)(f"X must hold numbers: {error}. Encode other columns, e.g. by OneHotEncoder.") from error
 
 
-def check_not_mixed(y: Any, name: str) -> None:
-    """Refuse labels that are partly strings: NumPy would turn them all into strings, or fail to sort them."""
-    if isinstance(y, np.ndarray) and y.dtype != object:
-        return
-    if isinstance(y, list | tuple) or str(getattr(y, "dtype", "")) == "object":
-        are_strings = {isinstance(label, str) for label in y if np.ndim(label) == 0}
-        if len(are_strings) > 1:
-            raise TypeError(f"{name} must hold labels of one kind, got a mix of strings and other objects.")
+def check_each_label(y: Any, name: str) -> None:
+    """Refuse labels that are missing, or partly strings: NumPy would turn them all into strings, or fail to sort them.
+
+    Of a column in a data frame, whatever it holds, this looks at the labels that NumPy makes of it.
+    """
+    labels = y
+    if not isinstance(y, list | tuple):
+        labels = np.asarray(y)
+        if labels.ndim == 0 or labels.dtype != object:  # missing numbers are NaN by now, and found with X's
+            return
+    kinds = set()
+    for row, label in enumerate(labels):
+        if np.ndim(label):
+            continue
+        if _is_missing(label):
+            raise ValueError(f"{name} must hold a label in every row, but row {row} has none: {label!r}.")
+        kinds.add(isinstance(label, str))
+    if len(kinds) > 1:
+        raise TypeError(f"{name} must hold labels of one kind, got a mix of strings and other objects.")
+
+
+def _is_missing(label: Any) -> bool:
+    # pandas need not be there to tell its NA by, and NA is not equal to anything, not even to itself.
+    return label is None or type(label).__name__ == "NAType" or (isinstance(label, float) and bool(np.isnan(label)))
 
 
 def check_sample_weight(sample_weight: Any, X: Rows, name: str = "sample_weight") -> Array | None:

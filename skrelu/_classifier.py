@@ -16,9 +16,9 @@ from sklearn.utils.validation import column_or_1d
 from skrelu._checks import (
     check_alpha,
     check_class_weight,
+    check_each_label,
     check_hidden_layer_sizes,
     check_known_labels,
-    check_not_mixed,
     check_parameters,
     check_sample_weight,
     validate_rows,
@@ -437,7 +437,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
 
     def _validate_rows(self, X: Any, y: Any, name: str, *, reset: bool) -> tuple[Rows, Array]:
         """Return X in a dtype that is computed in, and y as an array: 1-d, or 2-d with several columns."""
-        check_not_mixed(y, name)
+        check_each_label(y, name)
         n_needed = 2 if name == "y" else 1
         X, y = validate_rows(self, X, y, multi_output=True, ensure_min_samples=n_needed, reset=reset)
         if y.ndim == 2 and y.shape[1] == 1:

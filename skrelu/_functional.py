@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
-from skrelu._checks import FLOAT_DTYPES, check_not_mixed, check_sample_weight
+from skrelu._checks import FLOAT_DTYPES, check_each_label, check_sample_weight
 from skrelu._labels import Labels, check_indicator
 from skrelu._loss import BinaryLoss, Loss, MultinomialLoss
 from skrelu._network import Network
@@ -91,7 +91,7 @@ def loss_and_gradient(
         X = check_array(X, accept_sparse="csr", dtype=FLOAT_DTYPES, input_name="X")
     if X.shape[1] != network.layer_sizes[0]:
         raise ValueError(f"X has {X.shape[1]} features, but coefs[0] has {network.layer_sizes[0]} rows.")
-    check_not_mixed(y, "y")
+    check_each_label(y, "y")
     y = check_array(y, ensure_2d=False, dtype=None, accept_sparse="csr", input_name="y")
     check_consistent_length(X, y)
     weights = check_sample_weight(sample_weight, X)

@@ -108,6 +108,8 @@ def test_parameters(parameters, error, message):
         ({"y": np.where(Y, np.nan, 1.0)}, ValueError, "Input y contains NaN"),
         ({"y": ["a", 1] * 20}, TypeError, "y must hold labels of one kind"),
         ({"y": np.array(["a", 1] * 20, dtype=object)}, TypeError, "y must hold labels of one kind"),
+        ({"y": ["a", None] * 20}, ValueError, "y must hold a label in every row, but row 1 has none: None"),
+        ({"y": np.array(["a", "b", np.nan, "b"] * 10, dtype=object)}, ValueError, "row 2 has none: nan"),
         ({"y": np.column_stack([Y, 1 - Y]) + 1}, ValueError, r"y must be an indicator of 0 and 1 .*got \[1, 2\]"),
         ({"y": sparse.csr_array(-np.column_stack([Y, 1 - Y]))}, ValueError, "y must be an indicator of 0 and 1"),
         ({"y": None}, ValueError, "requires y to be passed"),
