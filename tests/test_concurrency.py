@@ -90,9 +90,9 @@ class TestThreads:
             assert_array_equal(vars(model)[name], value)
 
     def test_eight_fit_at_a_time(self):
-        X, y = make_rows(3000)
+        X, y = make_rows(1200)
         models = [
-            DeepLogisticClassifier((10,), alpha=30.0, n_jobs=n_jobs, random_state=seed)
+            DeepLogisticClassifier((10,), alpha=10.0, n_jobs=n_jobs, random_state=seed)
             for seed in range(4)
             for n_jobs in (None, 2)
         ]
