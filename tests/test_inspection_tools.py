@@ -140,6 +140,18 @@ def words(html):
     return " ".join(unescape(re.sub("<[^>]*>", " ", html)).split())
 
 
+def numpy_compares_numbers_with_strings():
+    try:
+        return not np.array_equal(1.0, "evidence")
+    except AttributeError:
+        return False
+
+
+@pytest.mark.skipif(
+    not numpy_compares_numbers_with_strings(),
+    reason="scikit-learn asks whether alpha is its default, which some releases of NumPy 2.0 and 2.1 fail to answer; "
+    "SVC(gamma=1.0) cannot be shown with them either",
+)
 class TestHTML:
     @pytest.mark.parametrize("model", [small(), DeepLogisticClassifierCV((5,), alphas=[1.0, 10.0], cv=2)])
     def test_parameters_and_whether_it_is_fitted(self, data, model):
