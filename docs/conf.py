@@ -84,5 +84,6 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
+html_sidebars = {page: [] for page in ("start", "contributing", "changelog")}  # there is nothing below them
 html_show_sourcelink = False
 html_copy_source = False

@@ -36,21 +36,33 @@ def read_column(column: np.ndarray) -> np.ndarray:
     try:
         return column.astype(float)[:, np.newaxis]
     except ValueError:
-        return OneHotEncoder(sparse_output=False).fit_transform(column[:, np.newaxis])
+        return OneHotEncoder(sparse_output=False).fit_transform(
+            column[:, np.newaxis]
+        )
 
 
 def main() -> None:
     X, y = load(sys.argv[1] if len(sys.argv) > 1 else None)
-    X, X_test, y, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
+    X, X_test, y, y_test = train_test_split(
+        X, y, test_size=0.3, stratify=y, random_state=0
+    )
     classifiers = [
         DeepLogisticClassifier(random_state=0),
         LogisticRegression(max_iter=1000),
         MLPClassifier(max_iter=1000, random_state=0),
     ]
-    print(f"{len(X)} rows to fit, {len(X_test)} to test\n{'':24}{'log-loss':>10}{'accuracy':>10}")
-    models = [make_pipeline(StandardScaler(), classifier).fit(X, y) for classifier in classifiers]
+    print(
+        f"{len(X)} rows to fit, {len(X_test)} to test\n{'':24}{'log-loss':>10}{'accuracy':>10}"
+    )
+    models = [
+        make_pipeline(StandardScaler(), classifier).fit(X, y)
+        for classifier in classifiers
+    ]
     for model, classifier in zip(models, classifiers, strict=True):
-        loss, accuracy = log_loss(y_test, model.predict_proba(X_test)), model.score(X_test, y_test)
+        loss, accuracy = (
+            log_loss(y_test, model.predict_proba(X_test)),
+            model.score(X_test, y_test),
+        )
         print(f"{type(classifier).__name__:24}{loss:10.4f}{accuracy:10.4f}")
 
     with tempfile.TemporaryDirectory() as folder:
@@ -58,8 +70,12 @@ def main() -> None:
         joblib.dump(models[0], path)
         loaded = joblib.load(path)
         size = path.stat().st_size
-    assert np.array_equal(loaded.predict_proba(X_test), models[0].predict_proba(X_test))
-    print(f"\nSaved ({size} bytes) and loaded again: the same probabilities, bit for bit.")
+    assert np.array_equal(
+        loaded.predict_proba(X_test), models[0].predict_proba(X_test)
+    )
+    print(
+        f"\nSaved ({size} bytes) and loaded again: the same probabilities, bit for bit."
+    )
 
 
 if __name__ == "__main__":

@@ -45,8 +45,12 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#7F7F7F"
 table = pd.read_csv("data/adult.csv.gz").drop(columns="fnlwgt")
 y = table.pop("income")
 X = table.astype(dict.fromkeys(table.select_dtypes(exclude="number"), "category"))
-X, X_test, y, y_test = train_test_split(X, y, train_size=10_000, stratify=y, random_state=0)
-print(f"{len(X)} rows to fit, {len(X_test)} to test, {(y == '>50K').mean():.1%} earn more than 50K")
+X, X_test, y, y_test = train_test_split(
+    X, y, train_size=10_000, stratify=y, random_state=0
+)
+print(
+    f"{len(X)} rows to fit, {len(X_test)} to test, {(y == '>50K').mean():.1%} earn more than 50K"
+)
 print(X.head(2).T.to_string())
 
 # %%
@@ -90,8 +94,12 @@ print(
 # of this table, so the first two have been tuned a little; the trees are as they come. Log-losses are in nats.
 
 models = {
-    "DeepLogisticClassifier": make_pipeline(columns(), DeepLogisticClassifier(20, random_state=0)),
-    "LogisticRegression": make_pipeline(columns(), LogisticRegression(max_iter=1000)),
+    "DeepLogisticClassifier": make_pipeline(
+        columns(), DeepLogisticClassifier(20, random_state=0)
+    ),
+    "LogisticRegression": make_pipeline(
+        columns(), LogisticRegression(max_iter=1000)
+    ),
     "HistGradientBoosting": HistGradientBoostingClassifier(random_state=0),
 }
 rows, probabilities = {}, {}
@@ -109,7 +117,11 @@ with threadpool_limits(1, user_api="openmp"):
             "fit, s": seconds,
         }
 scores = pd.DataFrame(rows).T
-print(scores.round({"log-loss": 4, "accuracy": 4, "ROC AUC": 4, "fit, s": 1}).to_string())
+print(
+    scores.round(
+        {"log-loss": 4, "accuracy": 4, "ROC AUC": 4, "fit, s": 1}
+    ).to_string()
+)
 
 # %%
 # The network is better than logistic regression of the same columns, and the trees are better than the network. They
@@ -117,7 +129,11 @@ print(scores.round({"log-loss": 4, "accuracy": 4, "ROC AUC": 4, "fit, s": 1}).to
 # Where tables are like this one, try trees too.
 
 by_loss = scores["log-loss"].sort_values().index
-assert list(by_loss) == ["HistGradientBoosting", "DeepLogisticClassifier", "LogisticRegression"]
+assert list(by_loss) == [
+    "HistGradientBoosting",
+    "DeepLogisticClassifier",
+    "LogisticRegression",
+]
 
 # %%
 # By age and by hours
@@ -132,31 +148,59 @@ STYLES = {
     "LogisticRegression": (BLUE, "s", "--"),
     "HistGradientBoosting": (GREEN, "^", "-."),
 }
-by_row = pd.DataFrame(probabilities, index=y_test.index).assign(observed=(y_test == ">50K").astype(float))
+by_row = pd.DataFrame(probabilities, index=y_test.index).assign(
+    observed=(y_test == ">50K").astype(float)
+)
 GROUPS = {
     "age": ("age (years)", [16, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 91]),
-    "hr_per_week": ("working hours a week", [0, 10, 20, 30, 35, 39, 40, 45, 50, 60, 100]),
+    "hr_per_week": (
+        "working hours a week",
+        [0, 10, 20, 30, 35, 39, 40, 45, 50, 60, 100],
+    ),
 }
 
 gaps = pd.DataFrame(index=list(STYLES), columns=list(GROUPS), dtype=float)
-figure, panels = plt.subplots(1, 2, figsize=(10.5, 5.4), sharey=True, layout="constrained")
+figure, panels = plt.subplots(
+    1, 2, figsize=(10.5, 5.4), sharey=True, layout="constrained"
+)
 figure.get_layout_engine().set(w_pad=0.12)
 for panel, (column, (label, edges)) in zip(panels, GROUPS.items(), strict=True):
     groups = by_row.groupby(pd.cut(X_test[column], edges).to_numpy())
-    share, middle = groups.mean(), X_test[column].groupby(pd.cut(X_test[column], edges).to_numpy()).mean()
+    share, middle = (
+        groups.mean(),
+        X_test[column].groupby(pd.cut(X_test[column], edges).to_numpy()).mean(),
+    )
     error = np.sqrt(share["observed"] * (1 - share["observed"]) / groups.size())
     panel.errorbar(
-        middle, share["observed"], 2 * error, fmt="D", color="black", capsize=3, label="observed, ± 2 standard errors"
+        middle,
+        share["observed"],
+        2 * error,
+        fmt="D",
+        color="black",
+        capsize=3,
+        label="observed, ± 2 standard errors",
     )
     for name, (color, marker, line) in STYLES.items():
-        panel.plot(middle, share[name], line, marker=marker, markersize=5, color=color, label=name)
+        panel.plot(
+            middle,
+            share[name],
+            line,
+            marker=marker,
+            markersize=5,
+            color=color,
+            label=name,
+        )
         gap = np.abs(share[name] - share["observed"])
         gaps.loc[name, column] = 100 * np.average(gap, weights=groups.size())
     panel.set(xlabel=f"{label}, mean of each group")
 panels[0].set(ylim=(0, 0.5), ylabel="share with more than 50K")
 figure.suptitle("What is observed and what the models expect")
-figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-print(f"mean gap to the observed shares (percentage points)\n{gaps.round(1).to_string()}")
+figure.legend(
+    *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2
+)
+print(
+    f"mean gap to the observed shares (percentage points)\n{gaps.round(1).to_string()}"
+)
 assert gaps.idxmax().eq("LogisticRegression").all()
 
 # %%
@@ -171,7 +215,13 @@ with threadpool_limits(1, user_api="openmp"):
     importance = pd.DataFrame(
         {
             name: permutation_importance(
-                model, X_test, y_test, scoring="neg_log_loss", n_repeats=3, max_samples=3000, random_state=0
+                model,
+                X_test,
+                y_test,
+                scoring="neg_log_loss",
+                n_repeats=3,
+                max_samples=3000,
+                random_state=0,
             ).importances_mean
             for name, model in models.items()
         },
@@ -181,13 +231,20 @@ importance = importance.loc[importance.mean(axis=1).sort_values().index]
 
 figure, panel = plt.subplots(figsize=(8, 6.2), layout="constrained")
 height = np.arange(len(importance))
-panel.hlines(height, importance.min(axis=1), importance.max(axis=1), color=GREY, linewidth=1)
+panel.hlines(
+    height, importance.min(axis=1), importance.max(axis=1), color=GREY, linewidth=1
+)
 for name, (color, marker, _) in STYLES.items():
-    panel.plot(importance[name], height, marker, color=color, markersize=7, label=name)
+    panel.plot(
+        importance[name], height, marker, color=color, markersize=7, label=name
+    )
 panel.axvline(0, color="black", linewidth=0.8)
 panel.set_yticks(height, labels=importance.index)
 panel.grid(axis="y", linewidth=0.4)
-panel.set(xlabel="rise of the test log-loss when the column is shuffled (nats)", title="What the models use")
+panel.set(
+    xlabel="rise of the test log-loss when the column is shuffled (nats)",
+    title="What the models use",
+)
 panel.legend(loc="lower right")
 
 plt.show()

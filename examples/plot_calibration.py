@@ -24,7 +24,13 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skrelu import DeepLogisticClassifier
 
-BLUE, ORANGE, GREEN, PINK, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000"
+BLUE, ORANGE, GREEN, PINK, BLACK = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#000000",
+)
 
 # %%
 # The table
@@ -34,9 +40,15 @@ BLUE, ORANGE, GREEN, PINK, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "
 
 table = pd.read_csv("data/adult.csv.gz")
 X, y = table.drop(columns="income"), (table["income"] == ">50K").astype(int)
-X, X_test, y, y_test = train_test_split(X, y, train_size=5000, stratify=y, random_state=0)
-X, X_calibration, y, y_calibration = train_test_split(X, y, train_size=4000, stratify=y, random_state=0)
-print(f"{len(X)} rows to fit, {len(X_calibration)} to calibrate, {len(X_test)} to test; {y_test.mean():.0%} earn more")
+X, X_test, y, y_test = train_test_split(
+    X, y, train_size=5000, stratify=y, random_state=0
+)
+X, X_calibration, y, y_calibration = train_test_split(
+    X, y, train_size=4000, stratify=y, random_state=0
+)
+print(
+    f"{len(X)} rows to fit, {len(X_calibration)} to calibrate, {len(X_test)} to test; {y_test.mean():.0%} earn more"
+)
 
 # %%
 # Fit and measure
@@ -52,7 +64,10 @@ def fit(classifier):
     """Return a pipeline fitted to the training rows."""
     columns = make_column_transformer(
         (StandardScaler(), make_column_selector(dtype_include="number")),
-        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), make_column_selector(dtype_exclude="number")),
+        (
+            OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+            make_column_selector(dtype_exclude="number"),
+        ),
     )
     return make_pipeline(columns, classifier).fit(X, y)
 
@@ -66,7 +81,11 @@ def calibration_error(p, n_bins=15):
 def measure(model):
     """Return the probabilities of the test rows, and the three measures of them."""
     p = model.predict_proba(X_test)[:, 1]
-    return p, (log_loss(y_test, p), brier_score_loss(y_test, p), calibration_error(p))
+    return p, (
+        log_loss(y_test, p),
+        brier_score_loss(y_test, p),
+        calibration_error(p),
+    )
 
 
 models = {
@@ -84,8 +103,14 @@ models = {
 # 0 or 1, and where these are wrong the log-loss punishes them hard. ``FrozenEstimator`` keeps
 # ``CalibratedClassifierCV`` from fitting the network again.
 
-overfitted = fit(DeepLogisticClassifier(alpha=1e-3, early_stopping=False, max_iter=5000, random_state=0))
-calibrated = CalibratedClassifierCV(FrozenEstimator(overfitted), method="isotonic").fit(X_calibration, y_calibration)
+overfitted = fit(
+    DeepLogisticClassifier(
+        alpha=1e-3, early_stopping=False, max_iter=5000, random_state=0
+    )
+)
+calibrated = CalibratedClassifierCV(
+    FrozenEstimator(overfitted), method="isotonic"
+).fit(X_calibration, y_calibration)
 models |= {"overfitted": overfitted, "overfitted, calibrated": calibrated}
 
 measured = {name: measure(model) for name, model in models.items()}
@@ -93,7 +118,10 @@ print(f"{'':24}{'log-loss':>10}{'Brier':>10}{'calibration':>13}")
 for name, (_, (loss, brier, error)) in measured.items():
     print(f"{name:24}{loss:10.4f}{brier:10.4f}{error:13.4f}")
 print("lowest log-loss:", min(measured, key=lambda name: measured[name][1][0]))
-print("lowest calibration error:", min(measured, key=lambda name: measured[name][1][2]))
+print(
+    "lowest calibration error:",
+    min(measured, key=lambda name: measured[name][1][2]),
+)
 assert measured["overfitted"][1][2] > measured["overfitted, calibrated"][1][2]
 assert measured["overfitted, calibrated"][1][1] > measured["skrelu"][1][1]
 
@@ -114,17 +142,37 @@ styles = {
     "overfitted, calibrated": (ORANGE, "^"),
 }
 figure, panels = plt.subplots(
-    2, 2, figsize=(9.5, 7.5), height_ratios=[3, 1], sharex=True, sharey="row", layout="constrained"
+    2,
+    2,
+    figsize=(9.5, 7.5),
+    height_ratios=[3, 1],
+    sharex=True,
+    sharey="row",
+    layout="constrained",
 )
 columns = (
-    (["skrelu", "LogisticRegression", "MLPClassifier", "RandomForest"], "As fitted"),
-    (["overfitted", "overfitted, calibrated", "skrelu"], "The same network, hardly penalised"),
+    (
+        ["skrelu", "LogisticRegression", "MLPClassifier", "RandomForest"],
+        "As fitted",
+    ),
+    (
+        ["overfitted", "overfitted, calibrated", "skrelu"],
+        "The same network, hardly penalised",
+    ),
 )
 for (curves, counts), (names, title) in zip(panels.T, columns, strict=True):
     for name in names:
         p, (color, marker) = measured[name][0], styles[name]
-        CalibrationDisplay.from_predictions(y_test, p, n_bins=10, name=name, ax=curves, color=color, marker=marker)
-        counts.hist(p, bins=np.linspace(0, 1, 21), histtype="step", color=color, linewidth=1.5)
+        CalibrationDisplay.from_predictions(
+            y_test, p, n_bins=10, name=name, ax=curves, color=color, marker=marker
+        )
+        counts.hist(
+            p,
+            bins=np.linspace(0, 1, 21),
+            histtype="step",
+            color=color,
+            linewidth=1.5,
+        )
     curves.set(title=title, xlabel="", ylabel="")
     curves.legend(loc="upper left")
     counts.set(yscale="log", xlabel="probability of earning more")

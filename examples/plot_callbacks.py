@@ -34,10 +34,14 @@ PALETTE = np.array([to_rgb(color) for color in MUTED.split()])
 # network of this size can learn the training rows by heart.
 
 X, y = load_digits(return_X_y=True)
-X, X_val, y, y_val = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
+X, X_val, y, y_val = train_test_split(
+    X, y, test_size=0.5, stratify=y, random_state=0
+)
 plane = LinearDiscriminantAnalysis(n_components=2).fit(X, y)
 X, X_val = plane.transform(X), plane.transform(X_val)
-model = DeepLogisticClassifier((50, 50), alpha=0, early_stopping=False, random_state=0)
+model = DeepLogisticClassifier(
+    (50, 50), alpha=0, early_stopping=False, random_state=0
+)
 
 # %%
 # A score at each iterate
@@ -133,7 +137,9 @@ print(f"{model.n_iter_} iterates: {model.optimize_result_.message}")
 # A progress bar belongs to the outermost estimator, here a search. It shows one bar for each of its parts, as deep as
 # ``max_propagation_depth`` says.
 
-search = GridSearchCV(DeepLogisticClassifier((20,), random_state=0), {"alpha": [0.1, 1, 10]}, cv=3)
+search = GridSearchCV(
+    DeepLogisticClassifier((20,), random_state=0), {"alpha": [0.1, 1, 10]}, cv=3
+)
 search.set_callbacks(ProgressBar(max_propagation_depth=0)).fit(X, y)
 print(search.best_params_)
 
@@ -146,9 +152,14 @@ print(search.best_params_)
 log = [row for row in monitor.get_logs().data if row["task_name"] == "iterate"]
 assert len(log) == max(snapshots.iterates)
 n_iter = np.arange(1, len(log) + 1)
-curves = {name: np.array([row[name] for row in log]) for name in ("training", "validation")}
+curves = {
+    name: np.array([row[name] for row in log])
+    for name in ("training", "validation")
+}
 best = int(curves["validation"].argmin())
-print(f"lowest validation log-loss: {curves['validation'][best]:.3f} nats after {n_iter[best]} iterates")
+print(
+    f"lowest validation log-loss: {curves['validation'][best]:.3f} nats after {n_iter[best]} iterates"
+)
 for number, kept in snapshots.models.items():
     print(
         f"after {number:3}: {log_loss(y_val, kept.predict_proba(X_val)):.3f} nats, {kept.score(X_val, y_val):.1%} right"
@@ -156,12 +167,26 @@ for number, kept in snapshots.models.items():
 
 figure, panels = plt.subplots(2, 2, figsize=(9.5, 9), layout="constrained")
 scores, *maps = panels.flat
-for (name, losses), color, style in zip(curves.items(), (BLUE, ORANGE), ("-", "--"), strict=True):
+for (name, losses), color, style in zip(
+    curves.items(), (BLUE, ORANGE), ("-", "--"), strict=True
+):
     scores.plot(n_iter, losses, style, color=color, label=name)
 for number in snapshots.models:
     scores.axvline(number, color="black", linewidth=1, linestyle=":")
-    scores.text(number, 1.01, str(number), ha="center", transform=scores.get_xaxis_transform())
-scores.set(xscale="log", yscale="log", xlabel="iterate of L-BFGS", ylabel="log-loss (nats)", box_aspect=1)
+    scores.text(
+        number,
+        1.01,
+        str(number),
+        ha="center",
+        transform=scores.get_xaxis_transform(),
+    )
+scores.set(
+    xscale="log",
+    yscale="log",
+    xlabel="iterate of L-BFGS",
+    ylabel="log-loss (nats)",
+    box_aspect=1,
+)
 ticks = [0.3, 0.5, 1, 2, 3]
 scores.set_yticks(ticks, labels=[str(tick) for tick in ticks])
 scores.set_yticks([], minor=True)
@@ -174,12 +199,32 @@ for (number, kept), panel in zip(snapshots.models.items(), maps, strict=True):
     p = kept.predict_proba(points)
     sure = p.max(axis=1, keepdims=True)
     image = 1 - sure * (1 - PALETTE[p.argmax(axis=1)])
-    panel.imshow(image.reshape(300, 300, 3), origin="lower", extent=(low[0], high[0], low[1], high[1]), aspect="auto")
+    panel.imshow(
+        image.reshape(300, 300, 3),
+        origin="lower",
+        extent=(low[0], high[0], low[1], high[1]),
+        aspect="auto",
+    )
     panel.scatter(*X.T, c=PALETTE[y], s=7, edgecolors="black", linewidths=0.3)
     for digit in range(10):
-        side = {5: "top", 9: "bottom"}.get(digit, "center")  # these two lie on each other
-        text = panel.text(*np.median(X[y == digit], axis=0), str(digit), fontsize=16, ha="center", va=side)
-        text.set_path_effects([patheffects.withStroke(linewidth=3, foreground="white")])
-    panel.set(title=f"iterate {number}", box_aspect=1, xlabel="first discriminant", ylabel="second discriminant")
+        side = {5: "top", 9: "bottom"}.get(
+            digit, "center"
+        )  # these two lie on each other
+        text = panel.text(
+            *np.median(X[y == digit], axis=0),
+            str(digit),
+            fontsize=16,
+            ha="center",
+            va=side,
+        )
+        text.set_path_effects(
+            [patheffects.withStroke(linewidth=3, foreground="white")]
+        )
+    panel.set(
+        title=f"iterate {number}",
+        box_aspect=1,
+        xlabel="first discriminant",
+        ylabel="second discriminant",
+    )
 
 plt.show()

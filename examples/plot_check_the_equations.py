@@ -44,7 +44,9 @@ COLORS, GREY = ("#0072B2", "#D55E00", "#009E73"), "#7F7F7F"
 table = load_breast_cancer()
 X, signs = scale(table.data), np.where(table.target == 1, 1, -1)
 model = DeepLogisticClassifier((6, 4), alpha=3.0, random_state=0).fit(X, signs)
-loss, coef_grads, intercept_grads = loss_and_gradient(model.coefs_, model.intercepts_, X, signs)
+loss, coef_grads, intercept_grads = loss_and_gradient(
+    model.coefs_, model.intercepts_, X, signs
+)
 
 W, b = [coef.T for coef in model.coefs_], model.intercepts_
 print("shapes of W_l:", [w.shape for w in W])
@@ -77,7 +79,11 @@ def terms(W, b, x, y):
     z, f = forward(W, b, x)
     r = -y / (1 + np.exp(y * f))
     P = backward(W, z)
-    return np.logaddexp(0, -y * f), [r * p[0] for p in P], [r * p.T @ [u] for p, u in zip(P, z, strict=True)]
+    return (
+        np.logaddexp(0, -y * f),
+        [r * p[0] for p in P],
+        [r * p.T @ [u] for p, u in zip(P, z, strict=True)],
+    )
 
 
 # %%
@@ -107,15 +113,26 @@ for panel, values, title in (
     (axes[1, 1], term, "their product, the term of equation (b)"),
 ):
     relative = values / np.abs(values).max()
-    image = panel.pcolormesh(relative, cmap="PuOr_r", vmin=-1, vmax=1, edgecolors="white", linewidth=0.5)
+    image = panel.pcolormesh(
+        relative, cmap="PuOr_r", vmin=-1, vmax=1, edgecolors="white", linewidth=0.5
+    )
     panel.set_title(title)
 figure.colorbar(image, ax=axes, label="value over the panel's largest", aspect=30)
 axes[0, 0].set_axis_off()
 axes[0, 1].set_yticks([])
-axes[1, 0].set(xticks=[], yticks=np.arange(6) + 0.5, yticklabels=range(1, 7), ylabel="unit of the first layer")
+axes[1, 0].set(
+    xticks=[],
+    yticks=np.arange(6) + 0.5,
+    yticklabels=range(1, 7),
+    ylabel="unit of the first layer",
+)
 axes[1, 0].invert_yaxis()
-axes[1, 1].set(xticks=np.arange(0, 30, 5) + 0.5, xticklabels=range(0, 30, 5), xlabel="feature")
-print(f"row {doubtful}: score {f:.3f}, r {r:.3f}, {np.count_nonzero(column)} of {len(column)} units are on")
+axes[1, 1].set(
+    xticks=np.arange(0, 30, 5) + 0.5, xticklabels=range(0, 30, 5), xlabel="feature"
+)
+print(
+    f"row {doubtful}: score {f:.3f}, r {r:.3f}, {np.count_nonzero(column)} of {len(column)} units are on"
+)
 
 # %%
 # All rows
@@ -140,8 +157,13 @@ def relative_error(actual, expected):
 print(f"loss            {loss:.12f}  by hand {expected_loss:.12f}")
 literal_errors = []
 for l in range(len(W)):
-    error_a, error_b = relative_error(intercept_grads[l], sum_a[l]), relative_error(coef_grads[l].T, sum_b[l])
-    print(f"layer {l + 1}: largest relative error (a) {error_a:.1e}  (b) {error_b:.1e}")
+    error_a, error_b = (
+        relative_error(intercept_grads[l], sum_a[l]),
+        relative_error(coef_grads[l].T, sum_b[l]),
+    )
+    print(
+        f"layer {l + 1}: largest relative error (a) {error_a:.1e}  (b) {error_b:.1e}"
+    )
     assert max(error_a, error_b) < 1e-9
     literal_errors.append(max(error_a, error_b))
 
@@ -187,28 +209,52 @@ errors = np.array(
                 relative_error(central_differences(w, h), grad.T),
                 relative_error(central_differences(v, h), intercept_grad),
             )
-            for w, v, grad, intercept_grad in zip(W, b, coef_grads, intercept_grads, strict=True)
+            for w, v, grad, intercept_grad in zip(
+                W, b, coef_grads, intercept_grads, strict=True
+            )
         ]
         for h in steps
     ]
 )
 for l in range(len(W)):
     best = int(errors[:, l].argmin())
-    print(f"layer {l + 1}: best step {steps[best]:.0e}, relative error {errors[best, l]:.1e}")
+    print(
+        f"layer {l + 1}: best step {steps[best]:.0e}, relative error {errors[best, l]:.1e}"
+    )
 assert errors.min(axis=0).max() < 1e-6
 
 figure, panel = plt.subplots(figsize=(7.5, 6), layout="constrained")
 for l, (color, marker) in enumerate(zip(COLORS, "os^", strict=True)):
     panel.plot(
-        steps, errors[:, l], marker + "-", color=color, markersize=4, label=f"layer {l + 1}, central differences"
+        steps,
+        errors[:, l],
+        marker + "-",
+        color=color,
+        markersize=4,
+        label=f"layer {l + 1}, central differences",
     )
 for l, (color, style) in enumerate(zip(COLORS, ("--", ":", "-."), strict=True)):
-    panel.axhline(literal_errors[l], color=color, linestyle=style, label=f"layer {l + 1}, equations (a) and (b)")
+    panel.axhline(
+        literal_errors[l],
+        color=color,
+        linestyle=style,
+        label=f"layer {l + 1}, equations (a) and (b)",
+    )
 last = errors[:, -1]
-for anchor, power, where, text in ((5, -1, steps < 1e-5, "rounding: 1 / h"), (-7, 2, steps > 1e-6, "truncation: h²")):
+for anchor, power, where, text in (
+    (5, -1, steps < 1e-5, "rounding: 1 / h"),
+    (-7, 2, steps > 1e-6, "truncation: h²"),
+):
     guide = 0.05 * last[anchor] * (steps / steps[anchor]) ** power
     panel.plot(steps[where], guide[where], color=GREY, linewidth=1)
-    panel.text(steps[anchor], guide[anchor] / 2, text, color=GREY, ha="right" if power < 0 else "left", va="top")
+    panel.text(
+        steps[anchor],
+        guide[anchor] / 2,
+        text,
+        color=GREY,
+        ha="right" if power < 0 else "left",
+        va="top",
+    )
 panel.set(
     ylim=(1e-16, None),
     xscale="log",

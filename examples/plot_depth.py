@@ -31,12 +31,16 @@ X, y = make_moons(2400, noise=0.2, random_state=0)
 X, X_test, y, y_test = train_test_split(X, y, train_size=400, random_state=0)
 
 models = [
-    DeepLogisticClassifier(hidden_layer_sizes, n_init=10, max_iter=2000, random_state=0).fit(X, y)
+    DeepLogisticClassifier(
+        hidden_layer_sizes, n_init=10, max_iter=2000, random_state=0
+    ).fit(X, y)
     for hidden_layer_sizes in [(), (8,), (8, 8), (8, 8, 8)]
 ]
 losses = [log_loss(y_test, model.predict_proba(X_test)) for model in models]
 for model, loss in zip(models, losses, strict=True):
-    print(f"{model.hidden_layer_sizes!s:9}  test log-loss {loss:.3f}, log evidence {model.log_evidence_:6.1f} nats")
+    print(
+        f"{model.hidden_layer_sizes!s:9}  test log-loss {loss:.3f}, log evidence {model.log_evidence_:6.1f} nats"
+    )
 
 # %%
 # Where units switch
@@ -66,7 +70,9 @@ def layer_inputs(model, points):
 def slope_and_offset(model, is_on):
     """Return the score's slope and offset where the units `is_on` (a mask for each hidden layer) are switched on."""
     slope, offset = model.coefs_[0], model.intercepts_[0]
-    for on, coef, intercept in zip(is_on, model.coefs_[1:], model.intercepts_[1:], strict=True):
+    for on, coef, intercept in zip(
+        is_on, model.coefs_[1:], model.intercepts_[1:], strict=True
+    ):
         slope, offset = (slope * on) @ coef, (offset * on) @ coef + intercept
     return slope, offset
 
@@ -76,9 +82,15 @@ points = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
 n_regions = []
 for model in models:
     *hidden, scores = layer_inputs(model, points)
-    assert np.allclose(scores.ravel(), model.decision_function(points), rtol=1e-9, atol=1e-9)
-    pattern = np.column_stack([np.zeros((len(points), 0)), *[z > 0 for z in hidden]])
-    _, first, region, count = np.unique(pattern, axis=0, return_index=True, return_inverse=True, return_counts=True)
+    assert np.allclose(
+        scores.ravel(), model.decision_function(points), rtol=1e-9, atol=1e-9
+    )
+    pattern = np.column_stack(
+        [np.zeros((len(points), 0)), *[z > 0 for z in hidden]]
+    )
+    _, first, region, count = np.unique(
+        pattern, axis=0, return_index=True, return_inverse=True, return_counts=True
+    )
     n_regions.append(len(count))
     largest = count.argmax()
     slope, offset = slope_and_offset(model, [z[first[largest]] > 0 for z in hidden])
@@ -99,20 +111,46 @@ for model in models:
 
 LAYERS = [(BLUE, "-"), (ORANGE, "--"), (GREEN, "-.")]
 
-figure, panels = plt.subplots(2, 2, figsize=(9, 9), sharex=True, sharey=True, layout="constrained")
+figure, panels = plt.subplots(
+    2, 2, figsize=(9, 9), sharex=True, sharey=True, layout="constrained"
+)
 figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
-for panel, model, loss, n_polygons in zip(panels.flat, models, losses, n_regions, strict=True):
+for panel, model, loss, n_polygons in zip(
+    panels.flat, models, losses, n_regions, strict=True
+):
     probability = model.predict_proba(points)[:, 1].reshape(len(axes[1]), -1)
-    image = panel.pcolormesh(*axes, probability, cmap="PuOr_r", vmin=0, vmax=1, alpha=0.5, rasterized=True)
+    image = panel.pcolormesh(
+        *axes,
+        probability,
+        cmap="PuOr_r",
+        vmin=0,
+        vmax=1,
+        alpha=0.5,
+        rasterized=True,
+    )
     *hidden, scores = layer_inputs(model, points)
     for inputs, (color, style) in zip(hidden, LAYERS, strict=False):
         for unit in inputs.T:
             if unit.min() < 0 < unit.max():
                 panel.contour(
-                    *axes, unit.reshape(probability.shape), [0], colors=color, linestyles=style, linewidths=1.2
+                    *axes,
+                    unit.reshape(probability.shape),
+                    [0],
+                    colors=color,
+                    linestyles=style,
+                    linewidths=1.2,
                 )
-    panel.contour(*axes, scores.reshape(probability.shape), [0], colors="black", linewidths=3)
-    panel.scatter(*X.T, c=y, s=12, cmap=ListedColormap(["white", "black"]), edgecolors="black", linewidths=0.5)
+    panel.contour(
+        *axes, scores.reshape(probability.shape), [0], colors="black", linewidths=3
+    )
+    panel.scatter(
+        *X.T,
+        c=y,
+        s=12,
+        cmap=ListedColormap(["white", "black"]),
+        edgecolors="black",
+        linewidths=0.5,
+    )
     panel.set(
         aspect="equal",
         title=f"hidden_layer_sizes={model.hidden_layer_sizes}\npolygons: {n_polygons}, test log-loss: {loss:.3f} nats",
@@ -121,11 +159,19 @@ for panel in panels[1]:
     panel.set_xlabel("feature 0")
 for panel in panels[:, 0]:
     panel.set_ylabel("feature 1")
-figure.colorbar(image, ax=panels, label="probability of the black class", location="bottom", shrink=0.6, aspect=40)
+figure.colorbar(
+    image,
+    ax=panels,
+    label="probability of the black class",
+    location="bottom",
+    shrink=0.6,
+    aspect=40,
+)
 figure.legend(
     [Line2D([], [], color="black", linewidth=3)]
     + [Line2D([], [], color=color, linestyle=style) for color, style in LAYERS],
-    ["probability 1/2"] + [f"a unit of hidden layer {layer} switches" for layer in (1, 2, 3)],
+    ["probability 1/2"]
+    + [f"a unit of hidden layer {layer} switches" for layer in (1, 2, 3)],
     loc="outside upper center",
     ncols=2,
 )
@@ -152,11 +198,24 @@ figure, panel = plt.subplots(figsize=(9, 5), layout="constrained")
 styles = [("black", ":"), *LAYERS]
 for model, (color, style) in zip(models, styles, strict=True):
     *hidden, scores = layer_inputs(model, line)
-    panel.plot(line[:, 0], scores, style, color=color, linewidth=2, label=f"{model.hidden_layer_sizes}")
+    panel.plot(
+        line[:, 0],
+        scores,
+        style,
+        color=color,
+        linewidth=2,
+        label=f"{model.hidden_layer_sizes}",
+    )
     switches = np.zeros(len(line) - 1, dtype=bool)
     for inputs in hidden:
         switches |= np.diff(inputs > 0, axis=0).any(axis=1)
-    panel.plot(line[:-1][switches, 0], scores[:-1][switches], "o", color=color, markersize=5)
+    panel.plot(
+        line[:-1][switches, 0],
+        scores[:-1][switches],
+        "o",
+        color=color,
+        markersize=5,
+    )
 panel.axhline(0, color="black", linewidth=0.8)
 panel.set(
     xlabel=f"feature 0, at feature 1 = {HEIGHT}",

@@ -27,13 +27,19 @@ BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#A0A0A0"
 # and a StandardScaler leaves these as they are.
 
 X, y = load_digits(return_X_y=True)
-X, X_test, y, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
-model = make_pipeline(StandardScaler(), DeepLogisticClassifier(random_state=0)).fit(X, y)
+X, X_test, y, y_test = train_test_split(
+    X, y, test_size=0.5, stratify=y, random_state=0
+)
+model = make_pipeline(StandardScaler(), DeepLogisticClassifier(random_state=0)).fit(
+    X, y
+)
 
 probabilities = model.predict_proba(X_test)
 predicted = probabilities.argmax(axis=1)  # the classes are the digits 0 to 9
 is_wrong = predicted != y_test
-print(f"{is_wrong.sum()} of {len(y_test)} wrong, log-loss {log_loss(y_test, probabilities):.3f} nats")
+print(
+    f"{is_wrong.sum()} of {len(y_test)} wrong, log-loss {log_loss(y_test, probabilities):.3f} nats"
+)
 
 # %%
 # Which for which
@@ -46,13 +52,17 @@ np.add.at(matrix, (y_test, predicted), 1)
 mistakes = matrix - np.diag(np.diag(matrix))
 
 figure, panel = plt.subplots(figsize=(6.6, 6.4), layout="constrained")
-display = ConfusionMatrixDisplay.from_predictions(y_test, predicted, ax=panel, colorbar=False, cmap="Oranges")
+display = ConfusionMatrixDisplay.from_predictions(
+    y_test, predicted, ax=panel, colorbar=False, cmap="Oranges"
+)
 display.im_.set_data(mistakes)
 display.im_.set_clim(0, 1.7 * mistakes.max())  # dark digits stay readable
 for text, count in zip(display.text_.ravel(), matrix.ravel(), strict=True):
     text.set(text=str(count) if count else "", color="black", fontsize="large")
 panel.set(
-    xlabel="digit that was read", ylabel="digit that was written", title="Images of the test, the mistakes coloured"
+    xlabel="digit that was read",
+    ylabel="digit that was written",
+    title="Images of the test, the mistakes coloured",
 )
 
 # %%
@@ -68,12 +78,18 @@ wrong = np.flatnonzero(is_wrong)
 worst = wrong[np.argsort(written[wrong])][: N_ROWS * N_COLUMNS]
 
 figure = plt.figure(figsize=(8, 10.4), layout="constrained")
-panels = figure.subplots(2 * N_ROWS, N_COLUMNS, height_ratios=[2.2, 1] * N_ROWS, squeeze=False)
+panels = figure.subplots(
+    2 * N_ROWS, N_COLUMNS, height_ratios=[2.2, 1] * N_ROWS, squeeze=False
+)
 for panel in panels.flat:
     panel.set_axis_off()
-for index, image_panel, bar_panel in zip(worst, panels[::2].flat, panels[1::2].flat, strict=False):
+for index, image_panel, bar_panel in zip(
+    worst, panels[::2].flat, panels[1::2].flat, strict=False
+):
     image_panel.imshow(X_test[index].reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
-    image_panel.set_title(f"{y_test[index]} read as {predicted[index]}", fontsize="medium")
+    image_panel.set_title(
+        f"{y_test[index]} read as {predicted[index]}", fontsize="medium"
+    )
     colors = np.full(10, GREY, dtype=object)
     colors[y_test[index]], colors[predicted[index]] = BLUE, ORANGE
     bar_panel.set_axis_on()
@@ -104,8 +120,12 @@ print(
     f"mean of the highest probability: {highest[~is_wrong].mean():.3f} where right, "
     f"{highest[is_wrong].mean():.3f} where wrong"
 )
-print(f"the second guess is right in {(second == y_test)[is_wrong].sum()} of {is_wrong.sum()} mistakes")
-print(f"{is_wrong[least_sure].sum()} of {is_wrong.sum()} mistakes are among the least sure tenth of the images")
+print(
+    f"the second guess is right in {(second == y_test)[is_wrong].sum()} of {is_wrong.sum()} mistakes"
+)
+print(
+    f"{is_wrong[least_sure].sum()} of {is_wrong.sum()} mistakes are among the least sure tenth of the images"
+)
 assert is_wrong[least_sure].sum() > is_wrong.sum() / 2
 
 # %%
@@ -116,10 +136,14 @@ assert is_wrong[least_sure].sum() > is_wrong.sum() / 2
 # of the file and tested on the second, the same classifier does worse:
 
 digits = load_digits()
-X, X_test, y, y_test = train_test_split(digits.data, digits.target, test_size=0.5, shuffle=False)
+X, X_test, y, y_test = train_test_split(
+    digits.data, digits.target, test_size=0.5, shuffle=False
+)
 probabilities = model.fit(X, y).predict_proba(X_test)
 n_wrong = np.count_nonzero(probabilities.argmax(axis=1) != y_test)
-print(f"{n_wrong} of {len(y_test)} wrong, log-loss {log_loss(y_test, probabilities):.3f} nats")
+print(
+    f"{n_wrong} of {len(y_test)} wrong, log-loss {log_loss(y_test, probabilities):.3f} nats"
+)
 assert n_wrong > is_wrong.sum()
 
 # %%

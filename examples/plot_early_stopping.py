@@ -26,7 +26,9 @@ BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 # Half of the handwritten digits, each of 64 pixels, are training rows; the other half says how good a model is.
 
 X, y = load_digits(return_X_y=True)
-X, X_test, y, y_test = train_test_split(X / X.max(), y, test_size=0.5, stratify=y, random_state=0)
+X, X_test, y, y_test = train_test_split(
+    X / X.max(), y, test_size=0.5, stratify=y, random_state=0
+)
 print(f"{len(X)} rows to fit, {len(X_test)} to test")
 
 
@@ -42,10 +44,18 @@ def test_loss(model):
 # held out, and the fit ends when ``n_iter_no_change`` iterates in a row were not better on these. Rows of your own
 # choice are given as ``fit(X, y, X_val=..., y_val=...)``.
 
-to_the_end = DeepLogisticClassifier((50,), alpha=0, early_stopping=False, random_state=0).fit(X, y)
-stopped = DeepLogisticClassifier((50,), alpha=0, early_stopping=True, random_state=0).fit(X, y)
-print(f"to the end: training loss {to_the_end.loss_:.6f}, test loss {test_loss(to_the_end):.3f} nats")
-print(f"stopped:    training loss {stopped.loss_:.6f}, test loss {test_loss(stopped):.3f} nats")
+to_the_end = DeepLogisticClassifier(
+    (50,), alpha=0, early_stopping=False, random_state=0
+).fit(X, y)
+stopped = DeepLogisticClassifier(
+    (50,), alpha=0, early_stopping=True, random_state=0
+).fit(X, y)
+print(
+    f"to the end: training loss {to_the_end.loss_:.6f}, test loss {test_loss(to_the_end):.3f} nats"
+)
+print(
+    f"stopped:    training loss {stopped.loss_:.6f}, test loss {test_loss(stopped):.3f} nats"
+)
 assert test_loss(stopped) < test_loss(to_the_end)
 
 # %%
@@ -54,8 +64,12 @@ assert test_loss(stopped) < test_loss(to_the_end)
 # All rows are fitted. Every ten iterates alpha is chosen anew, until it has settled. Then a quarter of it may be tried,
 # and is kept or not.
 
-by_evidence = [DeepLogisticClassifier((50,), random_state=seed).fit(X, y) for seed in range(3)]
-print(f"evidence:   training loss {by_evidence[0].loss_:.6f}, test loss {test_loss(by_evidence[0]):.3f} nats")
+by_evidence = [
+    DeepLogisticClassifier((50,), random_state=seed).fit(X, y) for seed in range(3)
+]
+print(
+    f"evidence:   training loss {by_evidence[0].loss_:.6f}, test loss {test_loss(by_evidence[0]):.3f} nats"
+)
 assert test_loss(by_evidence[0]) < test_loss(stopped)
 
 # %%
@@ -70,17 +84,26 @@ alphas = np.logspace(-5, 1, 7)
 
 def losses_of_starts(alpha, early_stopping):
     """Return the test loss for each of three random states."""
-    model = DeepLogisticClassifier((50,), alpha=alpha, early_stopping=early_stopping, max_iter=1000)
-    return [test_loss(model.set_params(random_state=seed).fit(X, y)) for seed in range(3)]
+    model = DeepLogisticClassifier(
+        (50,), alpha=alpha, early_stopping=early_stopping, max_iter=1000
+    )
+    return [
+        test_loss(model.set_params(random_state=seed).fit(X, y))
+        for seed in range(3)
+    ]
 
 
 losses = {
-    early_stopping: np.array([losses_of_starts(alpha, early_stopping) for alpha in alphas])
+    early_stopping: np.array(
+        [losses_of_starts(alpha, early_stopping) for alpha in alphas]
+    )
     for early_stopping in (False, True)
 }
 for early_stopping, name in ((False, "to the end"), (True, "stopped")):
     means = losses[early_stopping].mean(axis=1)
-    print(f"{name + ':':11} best mean test loss {means.min():.3f} nats, at alpha={alphas[means.argmin()]:g}")
+    print(
+        f"{name + ':':11} best mean test loss {means.min():.3f} nats, at alpha={alphas[means.argmin()]:g}"
+    )
 evidence_losses = np.array([test_loss(model) for model in by_evidence])
 print(f"evidence:   mean test loss {evidence_losses.mean():.3f} nats")
 assert losses[False].mean(axis=1).min() < losses[True].mean(axis=1).min()
@@ -96,7 +119,9 @@ figure, panels = plt.subplots(2, 2, figsize=(10, 8.5), layout="constrained")
 (end, stop), (evidence, fixed) = panels
 LossCurveDisplay.from_estimator(to_the_end, ax=end, name="alpha=0, to the end")
 LossCurveDisplay.from_estimator(stopped, ax=stop, name="alpha=0, early stopping")
-LossCurveDisplay.from_estimator(by_evidence[0], ax=evidence, name='alpha="evidence"')
+LossCurveDisplay.from_estimator(
+    by_evidence[0], ax=evidence, name='alpha="evidence"'
+)
 for panel in (stop, evidence):
     panel.set_ylim(1e-3, 4)
 
@@ -105,12 +130,31 @@ for early_stopping, color, style, label in (
     (True, BLUE, "o--", "early stopping"),
 ):
     values = losses[early_stopping]
-    fixed.fill_between(alphas, values.min(axis=1), values.max(axis=1), color=color, alpha=0.25, linewidth=0)
+    fixed.fill_between(
+        alphas,
+        values.min(axis=1),
+        values.max(axis=1),
+        color=color,
+        alpha=0.25,
+        linewidth=0,
+    )
     fixed.plot(alphas, values.mean(axis=1), style, color=color, label=label)
-fixed.axhspan(evidence_losses.min(), evidence_losses.max(), color=GREEN, alpha=0.25, linewidth=0)
-fixed.axhline(evidence_losses.mean(), color=GREEN, linestyle="-.", label='alpha="evidence"')
+fixed.axhspan(
+    evidence_losses.min(),
+    evidence_losses.max(),
+    color=GREEN,
+    alpha=0.25,
+    linewidth=0,
+)
+fixed.axhline(
+    evidence_losses.mean(), color=GREEN, linestyle="-.", label='alpha="evidence"'
+)
 fixed.set(
-    xscale="log", yscale="log", xlabel="alpha", ylabel="test log-loss (nats)", title=f"{len(X_test)} digits never seen"
+    xscale="log",
+    yscale="log",
+    xlabel="alpha",
+    ylabel="test log-loss (nats)",
+    title=f"{len(X_test)} digits never seen",
 )
 ticks = [0.1, 0.2, 0.3, 0.5, 0.7]
 fixed.set_yticks(ticks, labels=[str(tick) for tick in ticks])

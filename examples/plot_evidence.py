@@ -25,7 +25,13 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#7F7F7F"
 
 N_INFORMATIVE = 5
 X, y = make_classification(
-    600, 30, n_informative=N_INFORMATIVE, n_redundant=0, flip_y=0.2, shuffle=False, random_state=0
+    600,
+    30,
+    n_informative=N_INFORMATIVE,
+    n_redundant=0,
+    flip_y=0.2,
+    shuffle=False,
+    random_state=0,
 )
 X, X_test, y, y_test = train_test_split(X, y, test_size=0.5, random_state=0)
 
@@ -41,8 +47,13 @@ def test_loss(model):
 # By default every feature has an alpha of its own; ``alpha_grouping="shared"`` gives all weights the same one.
 
 by_feature = DeepLogisticClassifier(max_iter=2000, random_state=0).fit(X, y)
-shared = DeepLogisticClassifier(alpha_grouping="shared", max_iter=2000, random_state=0).fit(X, y)
-for name, model in (("one alpha per feature", by_feature), ("one alpha for all", shared)):
+shared = DeepLogisticClassifier(
+    alpha_grouping="shared", max_iter=2000, random_state=0
+).fit(X, y)
+for name, model in (
+    ("one alpha per feature", by_feature),
+    ("one alpha for all", shared),
+):
     print(
         f"{name:22}: test log-loss {test_loss(model):.3f} nats, {model.n_effective_parameters_:.0f} effective "
         f"parameters, log evidence {model.log_evidence_:.1f} nats"
@@ -55,11 +66,17 @@ for name, model in (("one alpha per feature", by_feature), ("one alpha for all",
 
 alphas = np.logspace(-4, 3, 22)
 losses = [
-    test_loss(DeepLogisticClassifier(alpha=alpha, early_stopping=False, max_iter=5000, random_state=0).fit(X, y))
+    test_loss(
+        DeepLogisticClassifier(
+            alpha=alpha, early_stopping=False, max_iter=5000, random_state=0
+        ).fit(X, y)
+    )
     for alpha in alphas
 ]
 best = int(np.argmin(losses))
-print(f"{'best fixed alpha':22}: test log-loss {losses[best]:.3f} nats at {alphas[best]:.3g}, chosen on the test rows")
+print(
+    f"{'best fixed alpha':22}: test log-loss {losses[best]:.3f} nats at {alphas[best]:.3g}, chosen on the test rows"
+)
 
 # %%
 # The rounds
@@ -70,23 +87,57 @@ print(f"{'best fixed alpha':22}: test log-loss {losses[best]:.3f} nats at {alpha
 
 def continued(model, name, attribute):
     """Return a column of the evidence's record, with the fitted attribute as its last entry."""
-    return np.concatenate([model.evidence_curve_[name], [getattr(model, attribute)]])
+    return np.concatenate(
+        [model.evidence_curve_[name], [getattr(model, attribute)]]
+    )
 
 
 n_iter = continued(by_feature, "n_iter", "n_iter_")
-feature_alphas = continued(by_feature, "alpha", "alpha_")[:, :-1]  # the last one is that of the later layers
-informative, noise = feature_alphas[:, :N_INFORMATIVE], feature_alphas[:, N_INFORMATIVE:]
+feature_alphas = continued(by_feature, "alpha", "alpha_")[
+    :, :-1
+]  # the last one is that of the later layers
+informative, noise = (
+    feature_alphas[:, :N_INFORMATIVE],
+    feature_alphas[:, N_INFORMATIVE:],
+)
 
-figure, ((rounds, effective), (fixed, relevance)) = plt.subplots(2, 2, figsize=(11.5, 8), layout="constrained")
+figure, ((rounds, effective), (fixed, relevance)) = plt.subplots(
+    2, 2, figsize=(11.5, 8), layout="constrained"
+)
 figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
 
-rounds.fill_between(n_iter, *np.quantile(noise, [0.1, 0.9], axis=1), color=GREY, alpha=0.3, linewidth=0)
-rounds.plot(n_iter, np.median(noise, axis=1), "o-", color=GREY, label="noise features: median, 10% to 90%")
-rounds.plot(n_iter, informative[:, 0], color=ORANGE, label="each informative feature")
+rounds.fill_between(
+    n_iter,
+    *np.quantile(noise, [0.1, 0.9], axis=1),
+    color=GREY,
+    alpha=0.3,
+    linewidth=0,
+)
+rounds.plot(
+    n_iter,
+    np.median(noise, axis=1),
+    "o-",
+    color=GREY,
+    label="noise features: median, 10% to 90%",
+)
+rounds.plot(
+    n_iter, informative[:, 0], color=ORANGE, label="each informative feature"
+)
 rounds.plot(n_iter, informative[:, 1:], color=ORANGE)
 shared_n_iter = continued(shared, "n_iter", "n_iter_")
-rounds.plot(shared_n_iter, continued(shared, "alpha", "alpha_"), "s--", color=BLUE, label="one for all weights")
-rounds.set(yscale="log", xlabel="iterations of L-BFGS", ylabel="alpha", title="Alpha over the rounds")
+rounds.plot(
+    shared_n_iter,
+    continued(shared, "alpha", "alpha_"),
+    "s--",
+    color=BLUE,
+    label="one for all weights",
+)
+rounds.set(
+    yscale="log",
+    xlabel="iterations of L-BFGS",
+    ylabel="alpha",
+    title="Alpha over the rounds",
+)
 rounds.legend()
 
 for model, style, color, label in (
@@ -94,7 +145,13 @@ for model, style, color, label in (
     (shared, "s--", BLUE, "one alpha for all weights"),
 ):
     gammas = continued(model, "n_effective_parameters", "n_effective_parameters_")
-    effective.plot(continued(model, "n_iter", "n_iter_"), gammas, style, color=color, label=label)
+    effective.plot(
+        continued(model, "n_iter", "n_iter_"),
+        gammas,
+        style,
+        color=color,
+        label=label,
+    )
 effective.set(
     ylim=(0, None),
     xlabel="iterations of L-BFGS",
@@ -104,11 +161,24 @@ effective.set(
 effective.legend()
 
 fixed.plot(alphas, losses, ".-", color=GREY, label="fixed alpha")
-fixed.axhline(test_loss(by_feature), color=GREEN, label="evidence, one alpha per feature")
-fixed.plot(shared.alpha_, test_loss(shared), "s", color=BLUE, markersize=8, label="evidence, one alpha for all weights")
+fixed.axhline(
+    test_loss(by_feature), color=GREEN, label="evidence, one alpha per feature"
+)
+fixed.plot(
+    shared.alpha_,
+    test_loss(shared),
+    "s",
+    color=BLUE,
+    markersize=8,
+    label="evidence, one alpha for all weights",
+)
 fixed.axhline(np.log(2), color="black", linestyle=":", label="always 1/2")
 fixed.set(
-    xscale="log", yscale="log", xlabel="alpha", ylabel="test log-loss (nats)", title="Log-loss of 300 rows never seen"
+    xscale="log",
+    yscale="log",
+    xlabel="alpha",
+    ylabel="test log-loss (nats)",
+    title="Log-loss of 300 rows never seen",
 )
 ticks = [0.5, 0.7, 1, 2, 3]
 fixed.set_yticks(ticks, labels=[str(tick) for tick in ticks])
@@ -116,9 +186,19 @@ fixed.set_yticks([], minor=True)
 fixed.legend()
 
 is_informative = np.arange(X.shape[1]) < N_INFORMATIVE
-for chosen, color, label in ((is_informative, ORANGE, "informative"), (~is_informative, GREY, "noise")):
-    relevance.bar(np.flatnonzero(chosen), by_feature.feature_relevance_[chosen], color=color, label=label)
-relevance.axhline(1 / X.shape[1], color="black", linestyle=":", linewidth=1, label="all alike")
+for chosen, color, label in (
+    (is_informative, ORANGE, "informative"),
+    (~is_informative, GREY, "noise"),
+):
+    relevance.bar(
+        np.flatnonzero(chosen),
+        by_feature.feature_relevance_[chosen],
+        color=color,
+        label=label,
+    )
+relevance.axhline(
+    1 / X.shape[1], color="black", linestyle=":", linewidth=1, label="all alike"
+)
 relevance.set(
     ylim=(0, 1.35 * by_feature.feature_relevance_.max()),
     xlabel="feature",

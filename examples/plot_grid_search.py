@@ -37,16 +37,24 @@ BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 # processors.
 
 X, y = load_breast_cancer(return_X_y=True)
-X, X_test, y, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
+X, X_test, y, y_test = train_test_split(
+    X, y, test_size=0.5, stratify=y, random_state=0
+)
 
 SHAPES = [(), (10,), (30,), (10, 10), (30, 30)]
 ALPHAS = np.logspace(-2, 2, 9)
 fixed = make_pipeline(
-    StandardScaler(), DeepLogisticClassifier(alpha=1, early_stopping=False, max_iter=2000, random_state=0)
+    StandardScaler(),
+    DeepLogisticClassifier(
+        alpha=1, early_stopping=False, max_iter=2000, random_state=0
+    ),
 )
 search = GridSearchCV(
     fixed,
-    {"deeplogisticclassifier__alpha": ALPHAS, "deeplogisticclassifier__hidden_layer_sizes": SHAPES},
+    {
+        "deeplogisticclassifier__alpha": ALPHAS,
+        "deeplogisticclassifier__hidden_layer_sizes": SHAPES,
+    },
     scoring="neg_log_loss",
     cv=StratifiedKFold(5, shuffle=True, random_state=0),
     n_jobs=2,
@@ -58,7 +66,10 @@ seconds_of_search = perf_counter() - start
 # The grid's combinations come in the order of the parameters' names: alpha first, the shape changes faster.
 cv_losses = -search.cv_results_["mean_test_score"].reshape(len(ALPHAS), len(SHAPES))
 best_row, best_column = np.unravel_index(search.best_index_, cv_losses.shape)
-assert search.best_params_["deeplogisticclassifier__hidden_layer_sizes"] == SHAPES[best_column]
+assert (
+    search.best_params_["deeplogisticclassifier__hidden_layer_sizes"]
+    == SHAPES[best_column]
+)
 assert search.best_params_["deeplogisticclassifier__alpha"] == ALPHAS[best_row]
 print(
     f"{cv_losses.size} combinations, {cv_losses.size * search.n_splits_} fits and one to all rows, in "
@@ -75,7 +86,9 @@ print(
 
 def by_evidence(shape, alpha_grouping):
     """Return the pipeline fitted with alpha chosen by the evidence."""
-    classifier = DeepLogisticClassifier(shape, alpha_grouping=alpha_grouping, max_iter=2000, random_state=0)
+    classifier = DeepLogisticClassifier(
+        shape, alpha_grouping=alpha_grouping, max_iter=2000, random_state=0
+    )
     return make_pipeline(StandardScaler(), classifier).fit(X, y)
 
 
@@ -92,22 +105,52 @@ print(f"{2 * len(SHAPES)} fits in {perf_counter() - start:.1f} s")
 
 figure, panel = plt.subplots(figsize=(7.4, 7), layout="constrained")
 rows = np.arange(len(ALPHAS))
-image = panel.imshow(cv_losses, norm=LogNorm(vmax=0.3), cmap="cividis", aspect="auto", origin="lower")
+image = panel.imshow(
+    cv_losses, norm=LogNorm(vmax=0.3), cmap="cividis", aspect="auto", origin="lower"
+)
 for (row, column), loss in np.ndenumerate(cv_losses):
     color = "white" if image.norm(loss) < 0.5 else "black"
-    panel.text(column - 0.12, row, f"{loss:.3f}", ha="center", va="center", color=color)
-at_search = Rectangle((best_column - 0.47, best_row - 0.47), 0.94, 0.94, fill=False, edgecolor=ORANGE, linewidth=3.5)
+    panel.text(
+        column - 0.12, row, f"{loss:.3f}", ha="center", va="center", color=color
+    )
+at_search = Rectangle(
+    (best_column - 0.47, best_row - 0.47),
+    0.94,
+    0.94,
+    fill=False,
+    edgecolor=ORANGE,
+    linewidth=3.5,
+)
 panel.add_patch(at_search)
-height = [np.interp(np.log(model[-1].alpha_), np.log(ALPHAS), rows) for model in shared]
-(stars,) = panel.plot(np.arange(len(SHAPES)) + 0.31, height, "*", color="white", markeredgecolor="black", markersize=17)
+height = [
+    np.interp(np.log(model[-1].alpha_), np.log(ALPHAS), rows) for model in shared
+]
+(stars,) = panel.plot(
+    np.arange(len(SHAPES)) + 0.31,
+    height,
+    "*",
+    color="white",
+    markeredgecolor="black",
+    markersize=17,
+)
 panel.set_xticks(range(len(SHAPES)), labels=[str(shape) for shape in SHAPES])
-panel.set_yticks(rows, labels=[f"{alpha:.2g}" if alpha < 10 else f"{alpha:.0f}" for alpha in ALPHAS])
-panel.set(xlabel="hidden_layer_sizes", ylabel="alpha", title="Log-loss by five-fold cross-validation (nats)")
+panel.set_yticks(
+    rows,
+    labels=[f"{alpha:.2g}" if alpha < 10 else f"{alpha:.0f}" for alpha in ALPHAS],
+)
+panel.set(
+    xlabel="hidden_layer_sizes",
+    ylabel="alpha",
+    title="Log-loss by five-fold cross-validation (nats)",
+)
 bar = figure.colorbar(image, ax=panel, extend="max", label="mean log-loss (nats)")
 bar.set_ticks([0.1, 0.15, 0.2, 0.3], labels=["0.1", "0.15", "0.2", "0.3"])
 bar.minorticks_off()
 figure.legend(
-    [at_search, stars], ["chosen by the search", 'alpha="evidence", shared'], loc="outside lower center", ncols=2
+    [at_search, stars],
+    ["chosen by the search", 'alpha="evidence", shared'],
+    loc="outside lower center",
+    ncols=2,
 )
 
 # %%
@@ -133,25 +176,43 @@ def row_losses(model):
 
 def at_grid_point(shape, alpha):
     """Return the pipeline fitted to all rows with this shape and alpha."""
-    parameters = {"deeplogisticclassifier__hidden_layer_sizes": shape, "deeplogisticclassifier__alpha": alpha}
+    parameters = {
+        "deeplogisticclassifier__hidden_layer_sizes": shape,
+        "deeplogisticclassifier__alpha": alpha,
+    }
     return clone(fixed).set_params(**parameters).fit(X, y)
 
 
 kinds = {
-    "grid": [at_grid_point(*each) for each in zip(SHAPES, ALPHAS[cv_losses.argmin(axis=0)], strict=True)],
+    "grid": [
+        at_grid_point(*each)
+        for each in zip(SHAPES, ALPHAS[cv_losses.argmin(axis=0)], strict=True)
+    ],
     "evidence, shared": shared,
     "evidence, per feature": by_feature,
 }
 of_search = row_losses(search)
 standard_error = of_search.std() / np.sqrt(len(y_test))
-print(f"the search: test log-loss {of_search.mean():.3f} nats, standard error {standard_error:.3f}")
+print(
+    f"the search: test log-loss {of_search.mean():.3f} nats, standard error {standard_error:.3f}"
+)
 print(f"{'test log-loss (nats)':21}" + "".join(f"{shape!s:>9}" for shape in SHAPES))
 for name, models in kinds.items():
-    print(f"{name:21}" + "".join(f"{row_losses(model).mean():9.3f}" for model in models))
-print(f"{'  its log evidence':21}" + "".join(f"{model[-1].log_evidence_:9.1f}" for model in by_feature))
+    print(
+        f"{name:21}"
+        + "".join(f"{row_losses(model).mean():9.3f}" for model in models)
+    )
+print(
+    f"{'  its log evidence':21}"
+    + "".join(f"{model[-1].log_evidence_:9.1f}" for model in by_feature)
+)
 
 figure, panel = plt.subplots(figsize=(7.4, 5), layout="constrained")
-styles = {"grid": (BLUE, "s"), "evidence, shared": (ORANGE, "*"), "evidence, per feature": (GREEN, "o")}
+styles = {
+    "grid": (BLUE, "s"),
+    "evidence, shared": (ORANGE, "*"),
+    "evidence, per feature": (GREEN, "o"),
+}
 for offset, (name, models) in zip((-0.2, 0, 0.2), kinds.items(), strict=True):
     differences = np.array([row_losses(model) - of_search for model in models])
     color, marker = styles[name]

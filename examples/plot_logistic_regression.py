@@ -32,8 +32,12 @@ data, deep, reference = {}, {}, {}
 for name, load in (("breast_cancer", load_breast_cancer), ("wine", load_wine)):
     X, y = load(return_X_y=True)
     data[name] = X, y = StandardScaler().fit_transform(X), y
-    deep[name] = DeepLogisticClassifier((), alpha=1 / C, tol=1e-10, max_iter=10_000).fit(X, y)
-    reference[name] = LogisticRegression(C=C, solver="newton-cholesky", tol=1e-10, max_iter=1000).fit(X, y)
+    deep[name] = DeepLogisticClassifier(
+        (), alpha=1 / C, tol=1e-10, max_iter=10_000
+    ).fit(X, y)
+    reference[name] = LogisticRegression(
+        C=C, solver="newton-cholesky", tol=1e-10, max_iter=1000
+    ).fit(X, y)
 
 # %%
 # ``coefs_[0]`` has a row for each feature, as the first layer of any network here; ``coef_`` has a row for each score.
@@ -46,14 +50,18 @@ def distance(coefs, name):
 
 for name, (X, _) in data.items():
     coefs = deep[name].coefs_[0].T
-    of_probabilities = np.abs(deep[name].predict_proba(X) - reference[name].predict_proba(X)).max()
+    of_probabilities = np.abs(
+        deep[name].predict_proba(X) - reference[name].predict_proba(X)
+    ).max()
     print(
         f"{name}: {coefs.size} coefficients, the largest {np.abs(coefs).max():.2f}\n"
         f"    largest difference {distance(coefs, name):.0e}, of the probabilities {of_probabilities:.0e}"
     )
     assert distance(coefs, name) < 1e-5
     assert of_probabilities < 1e-5
-    assert np.allclose(deep[name].intercepts_[0], reference[name].intercept_, atol=1e-5)
+    assert np.allclose(
+        deep[name].intercepts_[0], reference[name].intercept_, atol=1e-5
+    )
 
 # %%
 figure, diagonal = plt.subplots(figsize=(6.4, 6), layout="constrained")
@@ -71,7 +79,9 @@ for name, (color, marker) in styles.items():
         markeredgewidth=1.5,
         label=label,
     )
-diagonal.axline((0, 0), slope=1, color="black", linewidth=0.8, zorder=0, label="equal")
+diagonal.axline(
+    (0, 0), slope=1, color="black", linewidth=0.8, zorder=0, label="equal"
+)
 diagonal.set(
     aspect="equal",
     xlabel="coef_ of LogisticRegression\n(nats per standard deviation of the feature)",
@@ -90,14 +100,23 @@ diagonal.legend()
 tols = np.logspace(-2, -12, 11)
 distances, n_iters = {}, {}
 for name, (X, y) in data.items():
-    ours = [DeepLogisticClassifier((), alpha=1 / C, tol=tol, max_iter=10_000).fit(X, y) for tol in tols]
-    theirs = [LogisticRegression(C=C, tol=tol, max_iter=10_000).fit(X, y) for tol in tols]
+    ours = [
+        DeepLogisticClassifier((), alpha=1 / C, tol=tol, max_iter=10_000).fit(X, y)
+        for tol in tols
+    ]
+    theirs = [
+        LogisticRegression(C=C, tol=tol, max_iter=10_000).fit(X, y) for tol in tols
+    ]
     distances[name] = (
         np.array([distance(model.coefs_[0].T, name) for model in ours]),
         np.array([distance(model.coef_, name) for model in theirs]),
     )
-    print(f"iterations, {name}\n    DeepLogisticClassifier {[model.n_iter_ for model in ours]}")
-    print(f"    LogisticRegression     {[int(model.n_iter_[0]) for model in theirs]}")
+    print(
+        f"iterations, {name}\n    DeepLogisticClassifier {[model.n_iter_ for model in ours]}"
+    )
+    print(
+        f"    LogisticRegression     {[int(model.n_iter_[0]) for model in theirs]}"
+    )
 print(f"the last DeepLogisticClassifier:\n    {ours[-1].optimize_result_.message}")
 
 # %%
@@ -113,9 +132,22 @@ for of_ours, of_theirs in distances.values():
 figure, falling = plt.subplots(figsize=(8, 5.6), layout="constrained")
 for name, (color, marker) in styles.items():
     of_ours, of_theirs = distances[name]
-    theirs_label, ours_label = f"{name}, LogisticRegression", f"{name}, DeepLogisticClassifier"
-    falling.plot(tols, of_theirs, marker + ":", color=color, markersize=10, markerfacecolor="none", label=theirs_label)
-    falling.plot(tols, of_ours, marker + "-", color=color, markersize=4.5, label=ours_label)
+    theirs_label, ours_label = (
+        f"{name}, LogisticRegression",
+        f"{name}, DeepLogisticClassifier",
+    )
+    falling.plot(
+        tols,
+        of_theirs,
+        marker + ":",
+        color=color,
+        markersize=10,
+        markerfacecolor="none",
+        label=theirs_label,
+    )
+    falling.plot(
+        tols, of_ours, marker + "-", color=color, markersize=4.5, label=ours_label
+    )
 for tol, label in ((1e-4, "LogisticRegression's default"), (1e-5, "default here")):
     falling.axvline(tol, color=GREY, linestyle="--", linewidth=1)
     falling.annotate(

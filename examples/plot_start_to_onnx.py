@@ -49,7 +49,9 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#7F7F7F"
 adult = pd.read_csv("data/adult.csv.gz")
 y = adult.pop("income")
 X = adult.drop(columns="fnlwgt")
-X, X_test, y, y_test = train_test_split(X, y, train_size=6000, test_size=10000, stratify=y, random_state=0)
+X, X_test, y, y_test = train_test_split(
+    X, y, train_size=6000, test_size=10000, stratify=y, random_state=0
+)
 print(X.head(3).T)
 
 # %%
@@ -61,7 +63,10 @@ print(X.head(3).T)
 numeric = list(X.select_dtypes("number").columns)
 nominal = [name for name in X.columns if name not in numeric]
 preprocess = ColumnTransformer(
-    [("numeric", StandardScaler(), numeric), ("nominal", OneHotEncoder(handle_unknown="ignore"), nominal)]
+    [
+        ("numeric", StandardScaler(), numeric),
+        ("nominal", OneHotEncoder(handle_unknown="ignore"), nominal),
+    ]
 )
 
 # %%
@@ -108,18 +113,35 @@ search = GridSearchCV(
 best_shape = search.best_params_["classifier__hidden_layer_sizes"]
 judge(f"the best of {len(shapes)}: {best_shape}", search)
 
-losses = -np.array([search.cv_results_[f"split{fold}_test_score"] for fold in range(3)])
+losses = -np.array(
+    [search.cv_results_[f"split{fold}_test_score"] for fold in range(3)]
+)
 figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
 places = np.arange(len(shapes))
 for fold, loss in enumerate(losses):
-    axes.plot(places, loss, "o", color=GREY, label="each fold" if fold == 0 else None)
+    axes.plot(
+        places, loss, "o", color=GREY, label="each fold" if fold == 0 else None
+    )
 is_best = places == search.best_index_
-for chosen, color, label in ((~is_best, BLUE, "mean"), (is_best, ORANGE, "mean, chosen")):
-    axes.plot(places[chosen], losses.mean(axis=0)[chosen], "_", color=color, markersize=28, mew=3, label=label)
+for chosen, color, label in (
+    (~is_best, BLUE, "mean"),
+    (is_best, ORANGE, "mean, chosen"),
+):
+    axes.plot(
+        places[chosen],
+        losses.mean(axis=0)[chosen],
+        "_",
+        color=color,
+        markersize=28,
+        mew=3,
+        label=label,
+    )
 axes.set_xticks(places, [str(shape) for shape in shapes])
 axes.margins(x=0.15, y=0.15)
 axes.set(
-    xlabel="units of the hidden layers", ylabel="log-loss (nats per row)", title="Three folds of the training rows"
+    xlabel="units of the hidden layers",
+    ylabel="log-loss (nats per row)",
+    title="Three folds of the training rows",
 )
 axes.legend(markerscale=0.4)
 
@@ -131,7 +153,9 @@ axes.legend(markerscale=0.4)
 # scores that are too sure, and the average of three networks is worth something by itself.
 
 calibrated = pipeline_of(
-    CalibratedClassifierCV(DeepLogisticClassifier(best_shape, random_state=0), method="sigmoid", cv=3)
+    CalibratedClassifierCV(
+        DeepLogisticClassifier(best_shape, random_state=0), method="sigmoid", cv=3
+    )
 ).fit(X, y)
 judge("the best, calibrated", calibrated)
 
@@ -142,7 +166,15 @@ for name, model, color, marker in (
     ("the same, calibrated", calibrated, ORANGE, "s"),
 ):
     CalibrationDisplay.from_estimator(
-        model, X_test, y_test, n_bins=10, strategy="quantile", name=name, ax=axes, color=color, marker=marker
+        model,
+        X_test,
+        y_test,
+        n_bins=10,
+        strategy="quantile",
+        name=name,
+        ax=axes,
+        color=color,
+        marker=marker,
     )
 axes.set(
     xlabel="predicted probability of > 50K, mean of a tenth of the rows",
@@ -162,7 +194,9 @@ with tempfile.TemporaryDirectory() as folder:
     joblib.dump(calibrated, path)
     print(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB")
     loaded = joblib.load(path)
-same = np.array_equal(loaded.predict_proba(X_test), calibrated.predict_proba(X_test))
+same = np.array_equal(
+    loaded.predict_proba(X_test), calibrated.predict_proba(X_test)
+)
 assert same
 print("The loaded model says the same, bit for bit.")
 
@@ -173,17 +207,34 @@ print("The loaded model says the same, bit for bit.")
 # is an input of its own. Numbers are taken as float64, in which the model was fitted.
 
 skrelu.onnx.register()
-inputs = [(name, DoubleTensorType([None, 1]) if name in numeric else StringTensorType([None, 1])) for name in X.columns]
-onnx_model = skl2onnx.to_onnx(calibrated, initial_types=inputs, options={"zipmap": False})
+inputs = [
+    (
+        name,
+        DoubleTensorType([None, 1])
+        if name in numeric
+        else StringTensorType([None, 1]),
+    )
+    for name in X.columns
+]
+onnx_model = skl2onnx.to_onnx(
+    calibrated, initial_types=inputs, options={"zipmap": False}
+)
 onnx_bytes = onnx_model.SerializeToString()  # what to write to a file income.onnx
 
-session = onnxruntime.InferenceSession(onnx_bytes, providers=["CPUExecutionProvider"])
-columns = {name: X_test[[name]].to_numpy(dtype=np.float64 if name in numeric else object) for name in X_test.columns}
+session = onnxruntime.InferenceSession(
+    onnx_bytes, providers=["CPUExecutionProvider"]
+)
+columns = {
+    name: X_test[[name]].to_numpy(dtype=np.float64 if name in numeric else object)
+    for name in X_test.columns
+}
 labels, probabilities = session.run(None, columns)
 difference = np.abs(probabilities - calibrated.predict_proba(X_test)).max()
 assert difference < 1e-5
 assert np.array_equal(labels, calibrated.predict(X_test))
-print(f"{len(onnx_bytes) / 1024:.0f} KiB; {len(labels)} rows: the same labels, probabilities within {difference:.0e}")
+print(
+    f"{len(onnx_bytes) / 1024:.0f} KiB; {len(labels)} rows: the same labels, probabilities within {difference:.0e}"
+)
 
 # %%
 # One person, without Python's frames:
@@ -191,7 +242,9 @@ print(f"{len(onnx_bytes) / 1024:.0f} KiB; {len(labels)} rows: the same labels, p
 person = {name: column[:1] for name, column in columns.items()}
 label, probability = session.run(None, person)
 print({name: value.item() for name, value in person.items()})
-print(f"{label[0]}, with probabilities {probability[0].round(3)} of {list(calibrated.classes_)}")
+print(
+    f"{label[0]}, with probabilities {probability[0].round(3)} of {list(calibrated.classes_)}"
+)
 
 plt.show()
 

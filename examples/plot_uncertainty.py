@@ -24,7 +24,9 @@ BLUE, ORANGE = "#0072B2", "#D55E00"
 
 X, y = make_moons(200, noise=0.2, random_state=0)
 model = DeepLogisticClassifier((20, 20), max_iter=2000, random_state=0).fit(X, y)
-print(f"{model.n_effective_parameters_:.1f} effective parameters of {sum(coef.size for coef in model.coefs_)} weights")
+print(
+    f"{model.n_effective_parameters_:.1f} effective parameters of {sum(coef.size for coef in model.coefs_)} weights"
+)
 
 
 def probabilities(points, predictive):
@@ -41,11 +43,17 @@ axis = np.linspace(-8, 8, 161)
 points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
 std = model.decision_function(points, return_std=True)[1]
 
-figure, ((at_map, at_laplace), (of_std, cut)) = plt.subplots(2, 2, figsize=(12, 10), layout="constrained")
+figure, ((at_map, at_laplace), (of_std, cut)) = plt.subplots(
+    2, 2, figsize=(12, 10), layout="constrained"
+)
 figure.get_layout_engine().set(w_pad=0.15, h_pad=0.1)
 for panel, values, title in (
     (at_map, probabilities(points, "map"), 'Probability, predictive="map"'),
-    (at_laplace, probabilities(points, "laplace"), 'Probability, predictive="laplace"'),
+    (
+        at_laplace,
+        probabilities(points, "laplace"),
+        'Probability, predictive="laplace"',
+    ),
     (of_std, std, "Standard deviation of the score"),
 ):
     is_std = panel is of_std
@@ -58,9 +66,20 @@ for panel, values, title in (
         vmax=None if is_std else 1,
         rasterized=True,
     )
-    panel.scatter(*X.T, c=y, s=9, cmap=ListedColormap(["white", "black"]), edgecolors="black", linewidths=0.5)
+    panel.scatter(
+        *X.T,
+        c=y,
+        s=9,
+        cmap=ListedColormap(["white", "black"]),
+        edgecolors="black",
+        linewidths=0.5,
+    )
     panel.set(box_aspect=1, xlabel="feature 0", ylabel="feature 1", title=title)
-    figure.colorbar(image, ax=panel, label="std (nats)" if is_std else "probability of the black class")
+    figure.colorbar(
+        image,
+        ax=panel,
+        label="std (nats)" if is_std else "probability of the black class",
+    )
 
 # %%
 # Going away
@@ -70,14 +89,24 @@ for panel, values, title in (
 angles = np.linspace(0, 2 * np.pi, 180, endpoint=False)
 directions = np.column_stack([np.cos(angles), np.sin(angles)])
 distances = np.logspace(-1, 3, 61)
-rays = X.mean(axis=0) + (distances[:, np.newaxis, np.newaxis] * directions).reshape(-1, 2)
+rays = X.mean(axis=0) + (distances[:, np.newaxis, np.newaxis] * directions).reshape(
+    -1, 2
+)
 
 for predictive, color, style in (("map", ORANGE, "-"), ("laplace", BLUE, "--")):
     p = probabilities(rays, predictive).reshape(len(distances), -1)
     low, median, high = np.quantile(np.maximum(p, 1 - p), [0.1, 0.5, 0.9], axis=1)
     cut.fill_between(distances, low, high, color=color, alpha=0.25, linewidth=0)
-    cut.plot(distances, median, style, color=color, label=f'predictive="{predictive}": median, 10% to 90%')
-    print(f"{predictive:8} {distances[-1]:.0f} away: median {median[-1]:.3f}, 10% {low[-1]:.3f}, 90% {high[-1]:.3f}")
+    cut.plot(
+        distances,
+        median,
+        style,
+        color=color,
+        label=f'predictive="{predictive}": median, 10% to 90%',
+    )
+    print(
+        f"{predictive:8} {distances[-1]:.0f} away: median {median[-1]:.3f}, 10% {low[-1]:.3f}, 90% {high[-1]:.3f}"
+    )
 reach = np.linalg.norm(X - X.mean(axis=0), axis=1).max()
 cut.axvline(reach, color="black", linestyle=":", label="the farthest training row")
 cut.set(
