@@ -61,6 +61,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "api/backreferences",
     "download_all_examples": False,
     "remove_config_comments": True,
+    "capture_repr": (),
     "show_memory": False,
     "show_signature": False,
     "min_reported_time": 1e9,  # seconds: how long a page takes says something of the machine alone

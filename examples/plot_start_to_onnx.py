@@ -37,7 +37,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 import skrelu.onnx
 from skrelu import DeepLogisticClassifier
 
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#7F7F7F"
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#7F7F7F"
 
 # %%
 # Read and divide
@@ -113,36 +113,27 @@ search = GridSearchCV(
 best_shape = search.best_params_["classifier__hidden_layer_sizes"]
 judge(f"the best of {len(shapes)}: {best_shape}", search)
 
-losses = -np.array(
-    [search.cv_results_[f"split{fold}_test_score"] for fold in range(3)]
-)
+folds = [search.cv_results_[f"split{fold}_test_score"] for fold in range(3)]
+losses = -np.array(folds)
 figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
 places = np.arange(len(shapes))
-for fold, loss in enumerate(losses):
-    axes.plot(
-        places, loss, "o", color=GREY, label="each fold" if fold == 0 else None
-    )
-is_best = places == search.best_index_
-for chosen, color, label in (
-    (~is_best, BLUE, "mean"),
-    (is_best, ORANGE, "mean, chosen"),
-):
-    axes.plot(
-        places[chosen],
-        losses.mean(axis=0)[chosen],
-        "_",
-        color=color,
-        markersize=28,
-        mew=3,
-        label=label,
-    )
+axes.plot(places, losses.T, "o", color=GREY, label=["each fold", None, None])
+axes.plot(places, losses.mean(axis=0), "_", color=BLUE, ms=28, mew=3, label="mean")
+best = search.best_index_
+axes.plot(
+    [best],
+    losses.mean(axis=0)[best],
+    "_",
+    color=ORANGE,
+    ms=28,
+    mew=3,
+    label="chosen",
+)
 axes.set_xticks(places, [str(shape) for shape in shapes])
 axes.margins(x=0.15, y=0.15)
-axes.set(
-    xlabel="units of the hidden layers",
-    ylabel="log-loss (nats per row)",
-    title="Three folds of the training rows",
-)
+axes.set_xlabel("units of the hidden layers")
+axes.set_ylabel("log-loss (nats per row)")
+axes.set_title("Three folds of the training rows")
 axes.legend(markerscale=0.4)
 
 # %%
@@ -165,22 +156,13 @@ for name, model, color, marker in (
     (f"network {best_shape}", search, BLUE, "o"),
     ("the same, calibrated", calibrated, ORANGE, "s"),
 ):
+    style = {"name": name, "color": color, "marker": marker, "ax": axes}
     CalibrationDisplay.from_estimator(
-        model,
-        X_test,
-        y_test,
-        n_bins=10,
-        strategy="quantile",
-        name=name,
-        ax=axes,
-        color=color,
-        marker=marker,
+        model, X_test, y_test, n_bins=10, strategy="quantile", **style
     )
-axes.set(
-    xlabel="predicted probability of > 50K, mean of a tenth of the rows",
-    ylabel="how many of these earn > 50K",
-    title="On the diagonal a probability means what it says",
-)
+axes.set_xlabel("predicted probability of > 50K, mean of a tenth of the rows")
+axes.set_ylabel("how many of these earn > 50K")
+axes.set_title("On the diagonal a probability means what it says")
 # sphinx_gallery_thumbnail_number = 2
 
 # %%
