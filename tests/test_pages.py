@@ -79,3 +79,8 @@ def test_a_right_page_passes():
     ]
     page = "\n\n".join(blocks)
     assert run_page(page, "page") == (3, "")
+
+
+def test_every_gallery_page_has_its_place():
+    names = re.findall(r'"(plot_\w+\.py)"', (ROOT / "docs/_gallery.py").read_text())
+    assert sorted(names) == sorted(path.name for path in ROOT.glob("examples/plot_*.py"))
