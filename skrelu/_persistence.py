@@ -26,6 +26,10 @@ _SAVED_AS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "validation_scores_": (np.array, np.ndarray.tolist),
 }
 
+# What scikit-learn's callbacks leave on an estimator while it is fitted; a copy of it that a hook is given is no part
+# of that fit.
+_WHILE_FITTED = ("_callback_fit_ctx", "_parent_callback_ctx", "_skl_callbacks_to_teardown")
+
 
 class Persistent(BaseEstimator):
     """An estimator whose state is small, marked with its format, and checked when it comes back."""
@@ -36,7 +40,9 @@ class Persistent(BaseEstimator):
         state = dict(super().__getstate__())
         if self.predictive != "laplace":
             state.pop("_posterior", None)
-        if "coefs_" in state:  # callbacks have watched this fit; those of an unfitted estimator go along to workers
+        for name in _WHILE_FITTED:
+            state.pop(name, None)
+        if "classes_" in state:  # callbacks have watched this fit; those of an unfitted estimator go along to workers
             state.pop("_skl_callbacks", None)
         for name, (save, _) in _SAVED_AS.items():
             if state.get(name) is not None:

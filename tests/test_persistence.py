@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
 import skrelu
-from skrelu import DeepLogisticClassifier, _persistence
+from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV, _persistence
 from tests.save_models import SAVED, fitted_models
 
 X, y = load_breast_cancer(return_X_y=True)
@@ -117,21 +117,27 @@ def test_a_pickle_is_little_more_than_the_weights(hidden, dtype):
     assert len(pickle.dumps(model)) < weights + 8 * model.n_iter_ + 2500
 
 
+class Unsaveable:
+    """A hook of an open file or a lock; nothing pickles it. It saves the model of each iterate, as far as that can."""
+
+    def __init__(self):
+        self.saved, self.n_teardowns = [], 0
+
+    def setup(self, estimator, context): ...
+
+    def teardown(self, estimator, context):
+        self.n_teardowns += 1
+
+    def on_fit_task_begin(self, estimator, context): ...
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        self.saved.append(pickle.dumps(fitted_estimator))
+
+    def __reduce__(self):
+        raise TypeError("cannot pickle an open file")
+
+
 def test_callbacks_stay_with_unfitted_estimators_only():
-    class Unsaveable:
-        """A hook of an open file or a lock; nothing pickles it."""
-
-        def setup(self, estimator, context): ...
-
-        def teardown(self, estimator, context): ...
-
-        def on_fit_task_begin(self, estimator, context): ...
-
-        def on_fit_task_end(self, estimator, context): ...
-
-        def __reduce__(self):
-            raise TypeError("cannot pickle an open file")
-
     model = DeepLogisticClassifier((3,), alpha=1.0, random_state=0).set_callbacks(Unsaveable())
     with pytest.raises(TypeError, match="open file"):
         pickle.dumps(model)
@@ -140,6 +146,32 @@ def test_callbacks_stay_with_unfitted_estimators_only():
     assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
     assert not hasattr(loaded, "_skl_callbacks")
     assert clone(model)._skl_callbacks  # the fitted estimator itself still has them
+
+
+def test_a_cross_validation_without_refit_is_saved_without_callbacks():
+    model = DeepLogisticClassifierCV((3,), alphas=2, cv=2, refit=False, random_state=0).set_callbacks(Unsaveable())
+    loaded = pickle.loads(pickle.dumps(model.fit(X, y)))
+    assert loaded.best_score_ == model.best_score_
+    assert not hasattr(loaded, "_skl_callbacks")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        DeepLogisticClassifier((3,), alpha=1.0, random_state=0),
+        DeepLogisticClassifierCV((3,), alphas=2, cv=2, random_state=0),
+    ],
+)
+def test_a_callback_can_save_the_model_of_an_iterate(model):
+    callback = Unsaveable()
+    model = clone(model).set_callbacks(callback).fit(X, y)
+    loaded = pickle.loads(callback.saved[-1])
+    assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    assert len(callback.saved[-1]) < len(pickle.dumps(model)) + 500
+    assert not [name for name in vars(loaded) if "callback" in name]
+    with pytest.raises(ValueError, match="inconsistent"):
+        loaded.fit(X, y[1:])
+    assert callback.n_teardowns == 1  # by its own fit
 
 
 def test_an_unfitted_estimator_comes_back():
