@@ -73,6 +73,28 @@ def test_a_starting_point_that_no_iterate_beats_is_marked_at_zero(data):
     assert display.kept_.get_label() == "starting point kept"
 
 
+def test_a_starting_point_as_good_as_the_iterates_is_marked_at_zero():
+    X = np.linspace(1, 2, 100)[:, None] * np.repeat([-1, 1], 50)[:, None]
+    y = np.repeat([0, 1], 50)
+    far = {"X_val": 1e4 * X, "y_val": y}  # where the model is certain: a log-loss of 0
+    model = DeepLogisticClassifier((3,), alpha=0.1, warm_start=True, random_state=0).fit(X, y, **far)
+    weights = model.coefs_[0].copy()
+    model.set_params(alpha=1e-4).fit(X, y, **far)
+    assert_array_equal(model.coefs_[0], weights)
+    assert model.n_iter_ > 0
+    assert max(model.validation_scores_) == model.best_validation_score_ == 0
+    assert LossCurveDisplay.from_estimator(model).kept_iter == 0
+
+
+def test_losses_of_zero_are_drawn_on_a_linear_scale():
+    X, y = np.repeat([-1e5, 1e5], 20)[:, None], np.repeat([0, 1], 20)
+    model = DeepLogisticClassifier((), alpha=0.0, tol=0.0).fit(X, y)
+    assert model.loss_ == max(model.loss_curve_) == 0
+    display = LossCurveDisplay.from_estimator(model)
+    display.figure_.canvas.draw()
+    assert display.ax_.get_yscale() == "linear"
+
+
 def test_rounds_of_the_evidence_are_marked(data):
     model = DeepLogisticClassifier((5,), random_state=0).fit(data[0], data[2])
     display = LossCurveDisplay.from_estimator(model)
@@ -100,8 +122,9 @@ def test_it_takes_axes_names_and_styles(data):
     assert (axes.get_title(), axes.get_yscale()) == ("mine", "linear")
     assert {line.get_linewidth() for line in display.lines_} == {5}
     assert display.kept_.get_color() == "red"
-    again = display.plot()
+    again = display.plot(kept_kwargs={"c": "blue", "ms": 4})
     assert again is display
+    assert (display.kept_.get_color(), display.kept_.get_markersize()) == ("blue", 4)
     assert display.figure_ is not figure
     assert display.ax_.get_yscale() == "log"
 

@@ -101,7 +101,7 @@ class LossCurveDisplay:
         ax : matplotlib Axes or None, default=None
             Where to draw; None means a new figure.
         log_scale : bool, default=True
-            Whether the axis of the loss is logarithmic.
+            Whether the axis of the loss is logarithmic; it is not if no loss is positive.
         line_kwargs, kept_kwargs : dict or None, default=None
             Passed to `matplotlib.axes.Axes.plot`, for both curves and for the mark of the iterate kept.
 
@@ -143,7 +143,7 @@ class LossCurveDisplay:
         ax : matplotlib Axes or None, default=None
             Where to draw; None means a new figure.
         log_scale : bool, default=True
-            Whether the axis of the loss is logarithmic.
+            Whether the axis of the loss is logarithmic; it is not if no loss is positive.
         line_kwargs, kept_kwargs : dict or None, default=None
             Passed to `matplotlib.axes.Axes.plot`, for both curves and for the mark of the iterate kept.
 
@@ -158,6 +158,8 @@ class LossCurveDisplay:
         """
         try:
             import matplotlib.pyplot as plt
+            from matplotlib.cbook import normalize_kwargs
+            from matplotlib.lines import Line2D
         except ImportError as error:
             raise ImportError('LossCurveDisplay needs matplotlib: pip install "skrelu[plot]".') from error
 
@@ -182,11 +184,13 @@ class LossCurveDisplay:
             "zorder": 3,
             "label": "starting point kept" if self.kept_iter == 0 else f"iterate {self.kept_iter} kept",
         }
-        (self.kept_,) = ax.plot([self.kept_iter], [self.kept_loss], **{**mark, **(kept_kwargs or {})})
+        (self.kept_,) = ax.plot(
+            [self.kept_iter], [self.kept_loss], **(mark | normalize_kwargs(kept_kwargs or {}, Line2D))
+        )
         for number, where in enumerate(() if self.alpha_iter is None else self.alpha_iter):
             label_once = "alpha chosen anew" if number == 0 else None
             ax.axvline(where, color="0.7", linewidth=1, linestyle=":", zorder=0, label=label_once)
-        if log_scale:
+        if log_scale and any(np.max(drawn.get_ydata(), initial=0) > 0 for drawn in (*self.lines_, self.kept_)):
             ax.set_yscale("log")
         ax.set(xlabel="iterate of L-BFGS", ylabel="loss (nats per row)", title=self.estimator_name or "")
         ax.legend()
@@ -203,8 +207,9 @@ def _curves(classifier: Any) -> dict[str, Any]:
     if classifier.validation_scores_ is None:
         return curves | {"kept_iter": _last_equal(training, classifier.loss_), "kept_loss": classifier.loss_}
     scores, best = np.array(classifier.validation_scores_), classifier.best_validation_score_
-    # The monitor keeps the first of equal scores, the starting point included, which no curve holds.
-    kept_iter = int(np.argmax(scores)) + 1 if len(scores) and scores.max() == best else 0
+    # The first of equal scores is kept. It may be that of the starting point, which no curve holds.
+    kept = np.flatnonzero((scores == best) & (training == classifier.loss_))
+    kept_iter = int(kept[0]) + 1 if len(kept) else 0
     return curves | {"validation_loss": -scores, "kept_iter": kept_iter, "kept_loss": -best}
 
 
