@@ -146,25 +146,35 @@ def check_each_label(y: Any, name: str) -> None:
 
     Of a column in a data frame, whatever it holds, this looks at the labels that NumPy makes of it.
     """
-    labels = y
-    if not isinstance(y, list | tuple):
-        labels = np.asarray(y)
-        if labels.ndim == 0 or labels.dtype != object:  # missing numbers are NaN by now, and found with X's
-            return
-    kinds = set()
-    for row, label in enumerate(labels):
-        if np.ndim(label):
-            continue
-        if _is_missing(label):
-            raise ValueError(f"{name} must hold a label in every row, but row {row} has none: {label!r}.")
-        kinds.add(isinstance(label, str))
-    if len(kinds) > 1:
+    try:
+        labels = np.array(y, dtype=object) if isinstance(y, list | tuple) else np.asarray(y)
+    except ValueError:  # rows of several lengths, which scikit-learn refuses
+        return
+    flat, kinds = labels.ravel(), set[type]()
+    if labels.dtype.kind in "mM":
+        are_missing = np.isnat(flat)
+    elif labels.dtype == object and labels.ndim:
+        kinds = set(map(type, flat))
+        unsure = tuple(kind for kind in kinds if _may_be_missing(kind))
+        are_missing = np.array([isinstance(label, unsure) and _is_missing(label) for label in flat] if unsure else [])
+    else:  # missing numbers are NaN by now, and found with X's
+        return
+    if are_missing.any():
+        place = int(are_missing.argmax())
+        row = place // (len(flat) // len(labels))
+        raise ValueError(f"{name} must hold a label in every row, but row {row} has none: {flat[place]!r}.")
+    if len({issubclass(kind, str) for kind in kinds}) > 1:
         raise TypeError(f"{name} must hold labels of one kind, got a mix of strings and other objects.")
 
 
+# pandas need not be there to tell its NA by, and NA is not equal to anything, not even to itself.
+def _may_be_missing(kind: type) -> bool:
+    missing = kind.__name__ in ("NoneType", "NAType", "NaTType")
+    return missing or issubclass(kind, float | np.floating | np.datetime64 | np.timedelta64)
+
+
 def _is_missing(label: Any) -> bool:
-    # pandas need not be there to tell its NA by, and NA is not equal to anything, not even to itself.
-    return label is None or type(label).__name__ == "NAType" or (isinstance(label, float) and bool(np.isnan(label)))
+    return label is None or type(label).__name__ == "NAType" or bool(label != label)
 
 
 def check_sample_weight(sample_weight: Any, X: Rows, name: str = "sample_weight") -> Array | None:
