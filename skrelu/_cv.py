@@ -134,7 +134,9 @@ class DeepLogisticClassifierCV(DeepLogisticClassifier):
     >>> from sklearn.preprocessing import scale
     >>> from skrelu import DeepLogisticClassifierCV
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> model = DeepLogisticClassifierCV((10,), alphas=[0.3, 3, 30], cv=3, random_state=0).fit(scale(X), y)
+    >>> model = DeepLogisticClassifierCV(
+    ...     (10,), alphas=[0.3, 3, 30], cv=3, random_state=0
+    ... ).fit(scale(X), y)
     >>> model.alpha_
     3.0
     >>> model.scores_.shape

@@ -78,7 +78,9 @@ def loss_and_gradient(
     >>> import numpy as np
     >>> from skrelu import loss_and_gradient
     >>> X, y = np.array([[1.0], [3.0]]), np.array([0, 1])
-    >>> loss, coef_grads, intercept_grads = loss_and_gradient([np.zeros((1, 1))], [np.zeros(1)], X, y)
+    >>> loss, coef_grads, intercept_grads = loss_and_gradient(
+    ...     [np.zeros((1, 1))], [np.zeros(1)], X, y
+    ... )
     >>> bool(np.isclose(loss, 2 * np.log(2)))
     True
     >>> coef_grads[0], intercept_grads[0]

@@ -81,9 +81,13 @@ def register() -> None:
     >>> from skrelu import DeepLogisticClassifier
     >>> skrelu.onnx.register()
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = make_pipeline(StandardScaler(), DeepLogisticClassifier((10,), alpha=1.0, random_state=0)).fit(X, y)
+    >>> model = make_pipeline(
+    ...     StandardScaler(), DeepLogisticClassifier((10,), alpha=1.0, random_state=0)
+    ... ).fit(X, y)
     >>> graph = to_onnx(model, X[:1], options={"zipmap": False})
-    >>> session = InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    >>> session = InferenceSession(
+    ...     graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    ... )
     >>> labels, probabilities = session.run(None, {"X": X})
     >>> bool((labels == model.predict(X)).all())
     True

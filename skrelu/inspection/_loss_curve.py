@@ -54,7 +54,9 @@ class LossCurveDisplay:
     >>> from skrelu import DeepLogisticClassifier
     >>> from skrelu.inspection import LossCurveDisplay
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> model = DeepLogisticClassifier((20,), alpha=0.1, early_stopping=True, random_state=0).fit(scale(X), y)
+    >>> model = DeepLogisticClassifier(
+    ...     (20,), alpha=0.1, early_stopping=True, random_state=0
+    ... ).fit(scale(X), y)
     >>> display = LossCurveDisplay.from_estimator(model)
     >>> display.ax_.get_ylabel()
     'loss (nats per row)'
