@@ -33,6 +33,8 @@ def warnings_are_errors(gallery_conf: dict, name: str, when: str) -> None:
         _outside[-1].__enter__()
         warnings.simplefilter("error")
         # plt.show() says that there is no display.
-        warnings.filterwarnings("ignore", "FigureCanvasAgg is non-interactive", UserWarning)
+        warnings.filterwarnings(
+            "ignore", "FigureCanvasAgg is non-interactive", UserWarning
+        )
     else:
         _outside.pop().__exit__(None, None, None)

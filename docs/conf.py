@@ -31,12 +31,20 @@ extensions = [
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build", "**/GALLERY_HEADER.rst"]
 templates_path = ["_templates"]
-nitpicky = False  # docstrings name types such as "array-like", which are no objects
+# Docstrings name types such as "array-like", which are no objects.
+nitpicky = False
 smartquotes = False  # they would turn the quotes of default='evidence' round
 toc_object_entries_show_parents = "hide"
 default_role = "code"  # docstrings put code in single backticks
 
-myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath", "fieldlist"]
+myst_enable_extensions = [
+    "amsmath",
+    "attrs_inline",
+    "colon_fence",
+    "deflist",
+    "dollarmath",
+    "fieldlist",
+]
 myst_heading_anchors = 4
 myst_dmath_double_inline = True
 
@@ -85,6 +93,7 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {page: [] for page in ("start", "contributing", "changelog")}  # there is nothing below them
+# There is nothing below these pages.
+html_sidebars = {page: [] for page in ("start", "contributing", "changelog")}
 html_show_sourcelink = False
 html_copy_source = False

@@ -49,7 +49,8 @@ X, X_test, y, y_test = train_test_split(
     X, y, train_size=10_000, stratify=y, random_state=0
 )
 print(
-    f"{len(X)} rows to fit, {len(X_test)} to test, {(y == '>50K').mean():.1%} earn more than 50K"
+    f"{len(X)} rows to fit, {len(X_test)} to test, "
+    f"{(y == '>50K').mean():.1%} earn more than 50K"
 )
 print(X.head(2).T.to_string())
 
@@ -81,7 +82,8 @@ assert issparse(as_matrix)
 assert as_matrix.format == "csr"
 stored = as_matrix.data.nbytes + as_matrix.indices.nbytes + as_matrix.indptr.nbytes
 print(
-    f"{as_matrix.shape[0]} x {as_matrix.shape[1]}, {as_matrix.nnz / as_matrix.shape[0]:.1f} entries a row, "
+    f"{as_matrix.shape[0]} x {as_matrix.shape[1]}, "
+    f"{as_matrix.nnz / as_matrix.shape[0]:.1f} entries a row, "
     f"{stored / 1e6:.1f} MB; dense {np.prod(as_matrix.shape) * 8 / 1e6:.1f} MB"
 )
 
@@ -103,7 +105,8 @@ models = {
     "HistGradientBoosting": HistGradientBoostingClassifier(random_state=0),
 }
 rows, probabilities = {}, {}
-# On a machine that others use as well, the threads of the trees would wait for one another: one is enough.
+# On a machine that others use as well, the threads of the trees would wait for one
+# another: one is enough.
 with threadpool_limits(1, user_api="openmp"):
     for name, model in models.items():
         start = perf_counter()
@@ -199,7 +202,8 @@ figure.legend(
     *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2
 )
 print(
-    f"mean gap to the observed shares (percentage points)\n{gaps.round(1).to_string()}"
+    "mean gap to the observed shares (percentage points)\n"
+    f"{gaps.round(1).to_string()}"
 )
 assert gaps.idxmax().eq("LogisticRegression").all()
 

@@ -47,7 +47,8 @@ X, X_calibration, y, y_calibration = train_test_split(
     X, y, train_size=4000, stratify=y, random_state=0
 )
 print(
-    f"{len(X)} rows to fit, {len(X_calibration)} to calibrate, {len(X_test)} to test; {y_test.mean():.0%} earn more"
+    f"{len(X)} rows to fit, {len(X_calibration)} to calibrate, "
+    f"{len(X_test)} to test; {y_test.mean():.0%} earn more"
 )
 
 # %%
@@ -73,7 +74,7 @@ def fit(classifier):
 
 
 def calibration_error(p, n_bins=15):
-    """Return the mean distance between probability and frequency, over bins of equal width."""
+    """Return the mean distance of probability and frequency, in bins of equal width."""
     bins = np.minimum((p * n_bins).astype(int), n_bins - 1)
     return np.abs(np.bincount(bins, p - y_test, minlength=n_bins)).sum() / len(p)
 

@@ -23,7 +23,11 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from skrelu import DeepLogisticClassifier
 
 BLUE, ORANGE = "#0072B2", "#D55E00"
-MUTED = "#332288 #88CCEE #44AA99 #117733 #999933 #DDCC77 #CC6677 #882255 #AA4499 #777777"  # after Paul Tol
+# After Paul Tol.
+MUTED = (
+    "#332288 #88CCEE #44AA99 #117733 #999933 "
+    "#DDCC77 #CC6677 #882255 #AA4499 #777777"
+)
 PALETTE = np.array([to_rgb(color) for color in MUTED.split()])
 
 # %%
@@ -158,11 +162,14 @@ curves = {
 }
 best = int(curves["validation"].argmin())
 print(
-    f"lowest validation log-loss: {curves['validation'][best]:.3f} nats after {n_iter[best]} iterates"
+    "lowest validation log-loss: "
+    f"{curves['validation'][best]:.3f} nats after {n_iter[best]} iterates"
 )
 for number, kept in snapshots.models.items():
     print(
-        f"after {number:3}: {log_loss(y_val, kept.predict_proba(X_val)):.3f} nats, {kept.score(X_val, y_val):.1%} right"
+        f"after {number:3}: "
+        f"{log_loss(y_val, kept.predict_proba(X_val)):.3f} nats, "
+        f"{kept.score(X_val, y_val):.1%} right"
     )
 
 figure, panels = plt.subplots(2, 2, figsize=(9.5, 9), layout="constrained")

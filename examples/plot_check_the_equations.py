@@ -67,7 +67,7 @@ def forward(W, b, x):
 
 
 def backward(W, z):
-    """Return the derivative of the score by the output of each layer, as matrices of one row."""
+    """Return the score's derivative by each layer's output, as matrices of one row."""
     P = [np.eye(1)]
     for l in range(len(W) - 1, 0, -1):
         P.insert(0, P[0] @ W[l] @ np.diag((z[l] > 0).astype(float)))
@@ -131,7 +131,8 @@ axes[1, 1].set(
     xticks=np.arange(0, 30, 5) + 0.5, xticklabels=range(0, 30, 5), xlabel="feature"
 )
 print(
-    f"row {doubtful}: score {f:.3f}, r {r:.3f}, {np.count_nonzero(column)} of {len(column)} units are on"
+    f"row {doubtful}: score {f:.3f}, r {r:.3f}, "
+    f"{np.count_nonzero(column)} of {len(column)} units are on"
 )
 
 # %%
@@ -219,7 +220,8 @@ errors = np.array(
 for l in range(len(W)):
     best = int(errors[:, l].argmin())
     print(
-        f"layer {l + 1}: best step {steps[best]:.0e}, relative error {errors[best, l]:.1e}"
+        f"layer {l + 1}: best step {steps[best]:.0e}, "
+        f"relative error {errors[best, l]:.1e}"
     )
 assert errors.min(axis=0).max() < 1e-6
 

@@ -39,7 +39,8 @@ models = [
 losses = [log_loss(y_test, model.predict_proba(X_test)) for model in models]
 for model, loss in zip(models, losses, strict=True):
     print(
-        f"{model.hidden_layer_sizes!s:9}  test log-loss {loss:.3f}, log evidence {model.log_evidence_:6.1f} nats"
+        f"{model.hidden_layer_sizes!s:9}  test log-loss {loss:.3f}, "
+        f"log evidence {model.log_evidence_:6.1f} nats"
     )
 
 # %%
@@ -53,7 +54,7 @@ for model, loss in zip(models, losses, strict=True):
 
 
 def layer_inputs(model, points):
-    """Return the inputs of each hidden layer and the score, from the fitted weights alone."""
+    """Return the inputs of each hidden layer and the score, from the weights alone."""
     z, inputs = points, []
     for coef, intercept in zip(model.coefs_, model.intercepts_, strict=True):
         inputs.append(z @ coef + intercept)
@@ -68,7 +69,8 @@ def layer_inputs(model, points):
 
 
 def slope_and_offset(model, is_on):
-    """Return the score's slope and offset where the units `is_on` (a mask for each hidden layer) are switched on."""
+    """Return the score's slope and offset where the units `is_on`, a mask for each
+    hidden layer, are switched on."""
     slope, offset = model.coefs_[0], model.intercepts_[0]
     for on, coef, intercept in zip(
         is_on, model.coefs_[1:], model.intercepts_[1:], strict=True
@@ -97,7 +99,8 @@ for model in models:
     inside = region.ravel() == largest
     error = np.abs(points[inside] @ slope + offset - scores[inside]).max()
     print(
-        f"{model.hidden_layer_sizes!s:9}  polygons: {len(count):2}, the largest {count.max() / len(points):4.0%} of "
+        f"{model.hidden_layer_sizes!s:9}  polygons: {len(count):2}, "
+        f"the largest {count.max() / len(points):4.0%} of "
         f"the area; linear to {error:.0e}"
     )
     assert error < 1e-9
@@ -153,7 +156,8 @@ for panel, model, loss, n_polygons in zip(
     )
     panel.set(
         aspect="equal",
-        title=f"hidden_layer_sizes={model.hidden_layer_sizes}\npolygons: {n_polygons}, test log-loss: {loss:.3f} nats",
+        title=f"hidden_layer_sizes={model.hidden_layer_sizes}\n"
+        f"polygons: {n_polygons}, test log-loss: {loss:.3f} nats",
     )
 for panel in panels[1]:
     panel.set_xlabel("feature 0")

@@ -38,7 +38,8 @@ probabilities = model.predict_proba(X_test)
 predicted = probabilities.argmax(axis=1)  # the classes are the digits 0 to 9
 is_wrong = predicted != y_test
 print(
-    f"{is_wrong.sum()} of {len(y_test)} wrong, log-loss {log_loss(y_test, probabilities):.3f} nats"
+    f"{is_wrong.sum()} of {len(y_test)} wrong, "
+    f"log-loss {log_loss(y_test, probabilities):.3f} nats"
 )
 
 # %%
@@ -121,10 +122,12 @@ print(
     f"{highest[is_wrong].mean():.3f} where wrong"
 )
 print(
-    f"the second guess is right in {(second == y_test)[is_wrong].sum()} of {is_wrong.sum()} mistakes"
+    f"the second guess is right in {(second == y_test)[is_wrong].sum()} of "
+    f"{is_wrong.sum()} mistakes"
 )
 print(
-    f"{is_wrong[least_sure].sum()} of {is_wrong.sum()} mistakes are among the least sure tenth of the images"
+    f"{is_wrong[least_sure].sum()} of {is_wrong.sum()} mistakes are among the "
+    "least sure tenth of the images"
 )
 assert is_wrong[least_sure].sum() > is_wrong.sum() / 2
 
@@ -142,7 +145,8 @@ X, X_test, y, y_test = train_test_split(
 probabilities = model.fit(X, y).predict_proba(X_test)
 n_wrong = np.count_nonzero(probabilities.argmax(axis=1) != y_test)
 print(
-    f"{n_wrong} of {len(y_test)} wrong, log-loss {log_loss(y_test, probabilities):.3f} nats"
+    f"{n_wrong} of {len(y_test)} wrong, "
+    f"log-loss {log_loss(y_test, probabilities):.3f} nats"
 )
 assert n_wrong > is_wrong.sum()
 

@@ -51,10 +51,12 @@ stopped = DeepLogisticClassifier(
     (50,), alpha=0, early_stopping=True, random_state=0
 ).fit(X, y)
 print(
-    f"to the end: training loss {to_the_end.loss_:.6f}, test loss {test_loss(to_the_end):.3f} nats"
+    f"to the end: training loss {to_the_end.loss_:.6f}, "
+    f"test loss {test_loss(to_the_end):.3f} nats"
 )
 print(
-    f"stopped:    training loss {stopped.loss_:.6f}, test loss {test_loss(stopped):.3f} nats"
+    f"stopped:    training loss {stopped.loss_:.6f}, "
+    f"test loss {test_loss(stopped):.3f} nats"
 )
 assert test_loss(stopped) < test_loss(to_the_end)
 
@@ -68,7 +70,8 @@ by_evidence = [
     DeepLogisticClassifier((50,), random_state=seed).fit(X, y) for seed in range(3)
 ]
 print(
-    f"evidence:   training loss {by_evidence[0].loss_:.6f}, test loss {test_loss(by_evidence[0]):.3f} nats"
+    f"evidence:   training loss {by_evidence[0].loss_:.6f}, "
+    f"test loss {test_loss(by_evidence[0]):.3f} nats"
 )
 assert test_loss(by_evidence[0]) < test_loss(stopped)
 
@@ -102,7 +105,8 @@ losses = {
 for early_stopping, name in ((False, "to the end"), (True, "stopped")):
     means = losses[early_stopping].mean(axis=1)
     print(
-        f"{name + ':':11} best mean test loss {means.min():.3f} nats, at alpha={alphas[means.argmin()]:g}"
+        f"{name + ':':11} best mean test loss {means.min():.3f} nats, "
+        f"at alpha={alphas[means.argmin()]:g}"
     )
 evidence_losses = np.array([test_loss(model) for model in by_evidence])
 print(f"evidence:   mean test loss {evidence_losses.mean():.3f} nats")

@@ -5,7 +5,7 @@ Alpha converges and overfitting disappears on a small noisy table
 A network of 100 units has 3,201 parameters, and the table it is fitted to here has 300 rows. Of 30 features 5 matter,
 and a fifth of the rows got a label at random. With a weak penalty the network learns the rows by heart; its
 probabilities for new rows are then worse than always saying 1/2. With ``alpha="evidence"``, the default, the penalty
-is chosen from the training rows alone, without a validation set. ``docs/theory/evidence.md`` derives how.
+is chosen from the training rows alone, without a validation set. :doc:`/theory/evidence` derives it.
 """
 
 import matplotlib.pyplot as plt
@@ -55,8 +55,9 @@ for name, model in (
     ("one alpha for all", shared),
 ):
     print(
-        f"{name:22}: test log-loss {test_loss(model):.3f} nats, {model.n_effective_parameters_:.0f} effective "
-        f"parameters, log evidence {model.log_evidence_:.1f} nats"
+        f"{name:21}: test log-loss {test_loss(model):.3f}, "
+        f"log evidence {model.log_evidence_:.1f} nats, "
+        f"{model.n_effective_parameters_:.0f} effective parameters"
     )
 
 # %%
@@ -75,7 +76,9 @@ losses = [
 ]
 best = int(np.argmin(losses))
 print(
-    f"{'best fixed alpha':22}: test log-loss {losses[best]:.3f} nats at {alphas[best]:.3g}, chosen on the test rows"
+    f"{'best fixed alpha':21}: "
+    f"test log-loss {losses[best]:.3f} nats at {alphas[best]:.3g}, "
+    "chosen on the test rows"
 )
 
 # %%
@@ -86,7 +89,7 @@ print(
 
 
 def continued(model, name, attribute):
-    """Return a column of the evidence's record, with the fitted attribute as its last entry."""
+    """Return a column of the evidence's record, its last entry what the fit kept."""
     return np.concatenate(
         [model.evidence_curve_[name], [getattr(model, attribute)]]
     )

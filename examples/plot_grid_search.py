@@ -63,7 +63,8 @@ start = perf_counter()
 search.fit(X, y)
 seconds_of_search = perf_counter() - start
 
-# The grid's combinations come in the order of the parameters' names: alpha first, the shape changes faster.
+# The grid's combinations come in the order of the parameters' names: alpha first,
+# the shape changes faster.
 cv_losses = -search.cv_results_["mean_test_score"].reshape(len(ALPHAS), len(SHAPES))
 best_row, best_column = np.unravel_index(search.best_index_, cv_losses.shape)
 assert (
@@ -72,8 +73,10 @@ assert (
 )
 assert search.best_params_["deeplogisticclassifier__alpha"] == ALPHAS[best_row]
 print(
-    f"{cv_losses.size} combinations, {cv_losses.size * search.n_splits_} fits and one to all rows, in "
-    f"{seconds_of_search:.1f} s\nlowest log-loss over the folds: {cv_losses.min():.3f} nats, "
+    f"{cv_losses.size} combinations, "
+    f"{cv_losses.size * search.n_splits_} fits and one to all rows, in "
+    f"{seconds_of_search:.1f} s\n"
+    f"lowest log-loss over the folds: {cv_losses.min():.3f} nats, "
     f"alpha {ALPHAS[best_row]:.2g}, {SHAPES[best_column]}"
 )
 
@@ -194,7 +197,8 @@ kinds = {
 of_search = row_losses(search)
 standard_error = of_search.std() / np.sqrt(len(y_test))
 print(
-    f"the search: test log-loss {of_search.mean():.3f} nats, standard error {standard_error:.3f}"
+    f"the search: test log-loss {of_search.mean():.3f} nats, "
+    f"standard error {standard_error:.3f}"
 )
 print(f"{'test log-loss (nats)':21}" + "".join(f"{shape!s:>9}" for shape in SHAPES))
 for name, models in kinds.items():

@@ -55,7 +55,8 @@ for name, (X, _) in data.items():
     ).max()
     print(
         f"{name}: {coefs.size} coefficients, the largest {np.abs(coefs).max():.2f}\n"
-        f"    largest difference {distance(coefs, name):.0e}, of the probabilities {of_probabilities:.0e}"
+        f"    largest difference {distance(coefs, name):.0e}, "
+        f"of the probabilities {of_probabilities:.0e}"
     )
     assert distance(coefs, name) < 1e-5
     assert of_probabilities < 1e-5
@@ -112,7 +113,8 @@ for name, (X, y) in data.items():
         np.array([distance(model.coef_, name) for model in theirs]),
     )
     print(
-        f"iterations, {name}\n    DeepLogisticClassifier {[model.n_iter_ for model in ours]}"
+        f"iterations, {name}\n"
+        f"    DeepLogisticClassifier {[model.n_iter_ for model in ours]}"
     )
     print(
         f"    LogisticRegression     {[int(model.n_iter_[0]) for model in theirs]}"

@@ -81,7 +81,8 @@ def judge(name, model):
     p = model.predict_proba(X_test)
     print(
         f"{name:30} log-loss {log_loss(y_test, p):.4f}  "
-        f"Brier score {brier_score_loss(y_test, p[:, 1], pos_label=model.classes_[1]):.4f}  "
+        "Brier score "
+        f"{brier_score_loss(y_test, p[:, 1], pos_label=model.classes_[1]):.4f}  "
         f"accuracy {accuracy_score(y_test, model.predict(X_test)):.4f}"
     )
 
@@ -215,7 +216,8 @@ difference = np.abs(probabilities - calibrated.predict_proba(X_test)).max()
 assert difference < 1e-5
 assert np.array_equal(labels, calibrated.predict(X_test))
 print(
-    f"{len(onnx_bytes) / 1024:.0f} KiB; {len(labels)} rows: the same labels, probabilities within {difference:.0e}"
+    f"{len(onnx_bytes) / 1024:.0f} KiB; {len(labels)} rows: the same labels, "
+    f"probabilities within {difference:.0e}"
 )
 
 # %%
@@ -223,9 +225,11 @@ print(
 
 person = {name: column[:1] for name, column in columns.items()}
 label, probability = session.run(None, person)
-print({name: value.item() for name, value in person.items()})
+for name, value in person.items():
+    print(f"{name:15}{value.item()}")
 print(
-    f"{label[0]}, with probabilities {probability[0].round(3)} of {list(calibrated.classes_)}"
+    f"{label[0]}, with probabilities {probability[0].round(3)} "
+    f"of {list(calibrated.classes_)}"
 )
 
 plt.show()

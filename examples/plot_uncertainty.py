@@ -5,7 +5,7 @@ How sure is the model, far from the data?
 Far from all training rows a ReLU network is linear in x, so its score grows without bound and its probability tends
 to 0 or 1, where it has seen nothing. The standard deviation of the score grows as fast. With ``predictive="laplace"``
 the score is divided by what grows with it, and the probability tends to a limit that is neither 0 nor 1.
-``docs/uncertainty.md`` derives both.
+:doc:`/uncertainty` derives both.
 """
 
 import matplotlib.pyplot as plt
@@ -24,47 +24,31 @@ BLUE, ORANGE = "#0072B2", "#D55E00"
 
 X, y = make_moons(200, noise=0.2, random_state=0)
 model = DeepLogisticClassifier((20, 20), max_iter=2000, random_state=0).fit(X, y)
+n_weights = sum(coef.size for coef in model.coefs_)
 print(
-    f"{model.n_effective_parameters_:.1f} effective parameters of {sum(coef.size for coef in model.coefs_)} weights"
+    f"{model.n_effective_parameters_:.1f} effective parameters of {n_weights} weights"
 )
 
 
 def probabilities(points, predictive):
-    """Return the probability of the second class at the weights found ("map") or moderated ("laplace")."""
+    """Return the probability of the second class."""
     return model.set_params(predictive=predictive).predict_proba(points)[:, 1]
 
 
 # %%
 # A wide area
 # -----------
-# The moons lie within two units of the origin. `predictive` is read at prediction, so one fit serves both.
+# The moons lie within two units of the origin. `predictive` is read at prediction, so one fit serves both: "map" is
+# the probability at the weights found, "laplace" the moderated one.
 
 axis = np.linspace(-8, 8, 161)
 points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-std = model.decision_function(points, return_std=True)[1]
 
-figure, ((at_map, at_laplace), (of_std, cut)) = plt.subplots(
-    2, 2, figsize=(12, 10), layout="constrained"
-)
-figure.get_layout_engine().set(w_pad=0.15, h_pad=0.1)
-for panel, values, title in (
-    (at_map, probabilities(points, "map"), 'Probability, predictive="map"'),
-    (
-        at_laplace,
-        probabilities(points, "laplace"),
-        'Probability, predictive="laplace"',
-    ),
-    (of_std, std, "Standard deviation of the score"),
-):
-    is_std = panel is of_std
+
+def draw(panel, values, title, **style):
+    """Draw one value for each point, and the rows on top."""
     image = panel.pcolormesh(
-        axis,
-        axis,
-        values.reshape(len(axis), -1),
-        cmap="viridis" if is_std else "PuOr_r",
-        vmin=0,
-        vmax=None if is_std else 1,
-        rasterized=True,
+        axis, axis, values.reshape(len(axis), -1), vmin=0, rasterized=True, **style
     )
     panel.scatter(
         *X.T,
@@ -75,26 +59,40 @@ for panel, values, title in (
         linewidths=0.5,
     )
     panel.set(box_aspect=1, xlabel="feature 0", ylabel="feature 1", title=title)
-    figure.colorbar(
-        image,
-        ax=panel,
-        label="std (nats)" if is_std else "probability of the black class",
+    return image
+
+
+figure, panels = plt.subplots(
+    1, 2, figsize=(10, 5), sharey=True, layout="constrained"
+)
+for panel, predictive in zip(panels, ("map", "laplace"), strict=True):
+    image = draw(
+        panel,
+        probabilities(points, predictive),
+        f'predictive="{predictive}"',
+        cmap="PuOr_r",
+        vmax=1,
     )
+panels[1].set_ylabel("")
+figure.colorbar(image, ax=panels, label="probability of the black class")
 
 # %%
 # Going away
 # ----------
-# From the mean of the rows outwards in 180 directions: how sure the more probable class is, at each distance.
+# Left, the standard deviation of the score, by which "laplace" moderates it. Right, from the mean of the rows outwards
+# in 180 directions: how sure the more probable class is, at each distance.
 
+std = model.decision_function(points, return_std=True)[1]
 angles = np.linspace(0, 2 * np.pi, 180, endpoint=False)
 directions = np.column_stack([np.cos(angles), np.sin(angles)])
 distances = np.logspace(-1, 3, 61)
-rays = X.mean(axis=0) + (distances[:, np.newaxis, np.newaxis] * directions).reshape(
-    -1, 2
-)
+rays = X.mean(axis=0) + distances[:, np.newaxis, np.newaxis] * directions
 
+figure, (of_std, cut) = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
+image = draw(of_std, std, "Standard deviation of the score", cmap="viridis")
+figure.colorbar(image, ax=of_std, label="std (nats)")
 for predictive, color, style in (("map", ORANGE, "-"), ("laplace", BLUE, "--")):
-    p = probabilities(rays, predictive).reshape(len(distances), -1)
+    p = probabilities(rays.reshape(-1, 2), predictive).reshape(len(distances), -1)
     low, median, high = np.quantile(np.maximum(p, 1 - p), [0.1, 0.5, 0.9], axis=1)
     cut.fill_between(distances, low, high, color=color, alpha=0.25, linewidth=0)
     cut.plot(
@@ -102,16 +100,17 @@ for predictive, color, style in (("map", ORANGE, "-"), ("laplace", BLUE, "--")):
         median,
         style,
         color=color,
-        label=f'predictive="{predictive}": median, 10% to 90%',
+        label=f'"{predictive}": median, 10% to 90%',
     )
     print(
-        f"{predictive:8} {distances[-1]:.0f} away: median {median[-1]:.3f}, 10% {low[-1]:.3f}, 90% {high[-1]:.3f}"
+        f"{predictive:8} {distances[-1]:.0f} away: median {median[-1]:.3f}, "
+        f"10% {low[-1]:.3f}, 90% {high[-1]:.3f}"
     )
 reach = np.linalg.norm(X - X.mean(axis=0), axis=1).max()
 cut.axvline(reach, color="black", linestyle=":", label="the farthest training row")
 cut.set(
     xscale="log",
-    ylim=(0.5, 1.16),
+    ylim=(0.5, 1.2),
     yticks=np.linspace(0.5, 1, 6),
     xlabel="distance from the mean (units of the features)",
     ylabel="probability of the more probable class",
