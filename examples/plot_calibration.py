@@ -35,11 +35,13 @@ BLUE, ORANGE, GREEN, PINK, BLACK = (
 # %%
 # The table
 # ---------
-# The class is an income above 50,000 dollars. 4000 rows are fitted, 1000 more are kept for the calibration below, and
-# all others are test rows: so many that chance moves the curves little.
+# The class is an income above 50,000 dollars. ``fnlwgt``, how many people a row stands for, is no feature. 4000 rows are
+# fitted, 1000 more are kept for the calibration below, and all others are test rows: so many that chance moves the
+# curves little.
 
 table = pd.read_csv("data/adult.csv.gz")
-X, y = table.drop(columns="income"), (table["income"] == ">50K").astype(int)
+y = (table.pop("income") == ">50K").astype(int)
+X = table.drop(columns="fnlwgt")
 X, X_test, y, y_test = train_test_split(
     X, y, train_size=5000, stratify=y, random_state=0
 )

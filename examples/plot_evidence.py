@@ -45,6 +45,7 @@ def test_loss(model):
 # Alpha chosen by the evidence
 # ----------------------------
 # By default every feature has an alpha of its own; ``alpha_grouping="shared"`` gives all weights the same one.
+# Log-loss and evidence are in nats.
 
 by_feature = DeepLogisticClassifier(max_iter=2000, random_state=0).fit(X, y)
 shared = DeepLogisticClassifier(
@@ -56,7 +57,7 @@ for name, model in (
 ):
     print(
         f"{name:21}: test log-loss {test_loss(model):.3f}, "
-        f"log evidence {model.log_evidence_:.1f} nats, "
+        f"log evidence {model.log_evidence_:.1f}, "
         f"{model.n_effective_parameters_:.0f} effective parameters"
     )
 

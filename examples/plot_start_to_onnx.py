@@ -2,8 +2,8 @@
 From a table to a tuned, calibrated, saved and exported model
 =============================================================
 
-Who earns more than 50,000 dollars a year? The United States census of 1994 asked 30,162 adults for this table; numbers
-and words stand side by side in it, as in most tables. This page goes the whole way with it: read, divide, preprocess,
+Who earns more than 50,000 dollars a year? The table has 30,162 adults of the United States census of 1994; numbers and
+words stand side by side in it, as in most tables. This page goes the whole way with it: read, divide, preprocess,
 fit, tune, calibrate, save, and export to ONNX, where the model runs without Python. All it needs is, from a checkout,
 
 .. code-block:: sh
