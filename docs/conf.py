@@ -94,6 +94,8 @@ html_theme_options = {
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
 # There is nothing below these pages.
-html_sidebars = {page: [] for page in ("start", "contributing", "changelog")}
+html_sidebars = {
+    page: [] for page in ("start", "contributing", "citing", "changelog")
+}
 html_show_sourcelink = False
 html_copy_source = False

@@ -47,6 +47,9 @@ from skrelu._typing import Array, Parameters, Rows
 # Below, early_stopping="auto" would hold out fewer than 20 rows by default: docs/decisions/0003 has the measurements.
 _ROWS_FOR_EARLY_STOPPING = 200
 
+# Weights of a smaller sum, such as those of AdaBoost, which add up to 1, say that there is not a row for each class.
+_FEWEST_ROWS = 2
+
 
 class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
     r"""Logistic regression grown deep: a ReLU network fitted to all rows at once by L-BFGS.
@@ -316,7 +319,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
         ConvergenceWarning
             If the fit ended before a minimum was found, with what to change.
         UserWarning
-            If the fit was interrupted (Ctrl-C); the best iterate is kept.
+            If the fit was interrupted (Ctrl-C), the best iterate is kept; or if `sample_weight` adds up to less than 2
+            and alpha='evidence' counts it as rows.
         """
         hidden_layer_sizes = check_hidden_layer_sizes(self.hidden_layer_sizes)
         check_parameters(self)
@@ -338,6 +342,13 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
         is_continued = self.warm_start and hasattr(self, "coefs_")
         X, y = self._validate_rows(X, y, "y", reset=not is_continued)
         weights = check_sample_weight(sample_weight, X)
+        if isinstance(self.alpha, str) and weights is not None and 0 < weights.sum() < _FEWEST_ROWS:
+            warnings.warn(
+                f"alpha='evidence' counts weights as rows, and sample_weight adds up to {weights.sum():.3g} rows, from "
+                "which nothing can be learned. Multiply the weights, best to a mean of 1, or set alpha to a number.",
+                UserWarning,
+                stacklevel=4,
+            )
         scaled, exponent = scale_weights(weights)
         labels = Labels.of(y, None if scaled is None else scaled > 0)
         check_class_weight(self.class_weight, labels)
@@ -503,12 +514,12 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
 
 
 _ADVICE = {
-    Outcome.MAX_ITER: "Increase max_iter, raise alpha, or standardise X.",
-    Outcome.MAX_FUN: "Increase max_fun, raise alpha, or standardise X.",
+    Outcome.MAX_ITER: "Increase max_iter, set alpha to a larger number, or standardise X.",
+    Outcome.MAX_FUN: "Increase max_fun, set alpha to a larger number, or standardise X.",
     Outcome.ALPHA: "Increase max_iter, or choose another alpha_grouping.",
     Outcome.CURVATURE: "Standardise X, rescale sample_weight, or set alpha to a number.",
-    Outcome.LINE_SEARCH: "Standardise X, or raise alpha; a larger tol would accept this point.",
-    Outcome.OVERFLOW: "The last finite iterate is kept. Standardise X, or raise alpha.",
+    Outcome.LINE_SEARCH: "Standardise X, or set alpha to a larger number; a larger tol would accept this point.",
+    Outcome.OVERFLOW: "The last finite iterate is kept. Standardise X, or set alpha to a larger number.",
 }
 
 

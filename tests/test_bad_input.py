@@ -185,6 +185,23 @@ def test_validation_indicators():
         DeepLogisticClassifier().fit(X, y, X_val=X, y_val=2 * y)
 
 
+@pytest.mark.parametrize("total", [1.0, 1.99])
+def test_weights_that_say_there_is_hardly_a_row(total):
+    weights = np.full(len(Y), total / len(Y))
+    model = DeepLogisticClassifier((4,), random_state=0)
+    with pytest.warns(UserWarning, match=rf"sample_weight adds up to {total:.3g} rows.* a mean of 1") as caught:
+        model.fit(X, Y, weights)
+    assert [warning.filename for warning in caught] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for alpha, factor in (("evidence", len(Y)), (0.1, 1)):
+            model.set_params(alpha=alpha, early_stopping=False, max_iter=5000).fit(X, Y, factor * weights)
+        fitted = model.coefs_
+        with pytest.raises(UserWarning, match="adds up to"):
+            model.set_params(alpha="evidence").fit(X, Y, weights)
+    assert model.coefs_ is fitted
+
+
 @pytest.mark.parametrize("scale", [1e-320, 1e-300, 1e300, 1e307])
 @pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1e300, 1: 1e300}])
 @pytest.mark.parametrize("alpha", [0.0, 1.0, "evidence"])
@@ -194,6 +211,7 @@ def test_weights_of_any_magnitude(scale, class_weight, alpha):
     with np.errstate(all="raise"), warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", message="L-BFGS ended before it found a minimum")
+        warnings.filterwarnings("ignore", message="alpha='evidence' counts weights as rows")
         try:
             model.fit(rows, y, np.full(80, scale))
         except ValueError as error:
