@@ -142,9 +142,9 @@ assert means[0, 2] > means[1, 2]
 # Calibrate
 # ---------
 # Of those to whom the model gives 30%, do 30% earn that much? ``CalibratedClassifierCV`` fits the network to two thirds
-# of the training rows and a sigmoid of its scores to the rest, three times over, and averages the three. That corrects
-# scores that are too sure, and the average of three networks is worth something by itself. It stands *inside* the
-# pipeline: around a pipeline, skl2onnx 1.20 would write a graph that says something else.
+# of the training rows and a sigmoid of its scores to the rest, three times over, and averages the three. Where scores
+# are too sure it corrects them; here they were about right before, as the figures and the picture show. It stands
+# *inside* the pipeline: around a pipeline, skl2onnx 1.20 would write a graph that says something else.
 
 calibrated = pipeline_of(
     CalibratedClassifierCV(clone(best), method="sigmoid", cv=3)
