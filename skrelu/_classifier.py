@@ -214,11 +214,14 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
     D. C. Liu and J. Nocedal, 'On the limited memory BFGS method for large scale optimization', Mathematical
     Programming 45, 1989.
 
-    D. J. C. MacKay, 'The Evidence Framework Applied to Classification Networks', Neural Computation 4, 1992.
+    D. J. C. MacKay, 'The Evidence Framework Applied to Classification Networks',
+    Neural Computation 4, 1992.
 
-    R. M. Neal, 'Bayesian Learning for Neural Networks', Springer, 1996, for one alpha per feature.
+    R. M. Neal, 'Bayesian Learning for Neural Networks', Springer, 1996,
+    for one alpha per feature.
 
-    L. Prechelt, 'Early stopping - but when?', in 'Neural Networks: Tricks of the Trade', Springer, 1998.
+    L. Prechelt, 'Early stopping - but when?', in 'Neural Networks: Tricks of the Trade',
+    Springer, 1998.
 
     Examples
     --------
