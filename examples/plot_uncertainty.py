@@ -63,7 +63,7 @@ def draw(panel, values, title, **style):
 
 
 figure, panels = plt.subplots(
-    1, 2, figsize=(10, 5), sharey=True, layout="constrained"
+    1, 2, figsize=(8, 4), sharey=True, layout="constrained"
 )
 for panel, predictive in zip(panels, ("map", "laplace"), strict=True):
     image = draw(
@@ -88,7 +88,7 @@ directions = np.column_stack([np.cos(angles), np.sin(angles)])
 distances = np.logspace(-1, 3, 61)
 rays = X.mean(axis=0) + distances[:, np.newaxis, np.newaxis] * directions
 
-figure, (of_std, cut) = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
+figure, (of_std, cut) = plt.subplots(1, 2, figsize=(8.4, 4.2), layout="constrained")
 image = draw(of_std, std, "Standard deviation of the score", cmap="viridis")
 figure.colorbar(image, ax=of_std, label="std (nats)")
 for predictive, color, style in (("map", ORANGE, "-"), ("laplace", BLUE, "--")):
@@ -110,12 +110,12 @@ reach = np.linalg.norm(X - X.mean(axis=0), axis=1).max()
 cut.axvline(reach, color="black", linestyle=":", label="the farthest training row")
 cut.set(
     xscale="log",
-    ylim=(0.5, 1.2),
+    ylim=(0.5, 1.25),
     yticks=np.linspace(0.5, 1, 6),
-    xlabel="distance from the mean (units of the features)",
+    xlabel="distance from the mean (units of x)",
     ylabel="probability of the more probable class",
-    title="180 directions away from the data",
+    title="180 directions",
 )
-cut.legend(loc="upper right")
+cut.legend(loc="upper right", fontsize="small")
 
 plt.show()
