@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
@@ -102,6 +102,43 @@ def test_rounds_of_the_evidence_are_marked(data):
     marks = [line.get_xdata()[0] for line in display.ax_.lines if line.get_linestyle() == ":"]
     assert marks == display.alpha_iter.tolist()
     assert display.kept_.get_ydata().tolist() == [model.loss_]
+
+
+class Iterates:
+    """Keeps the weights of each iterate."""
+
+    def __init__(self):
+        self.coefs = []
+
+    def setup(self, estimator, context): ...
+
+    def teardown(self, estimator, context): ...
+
+    def on_fit_task_begin(self, estimator, context): ...
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        if context.task_name != "fit":
+            self.coefs.append(fitted_estimator.coefs_)
+
+
+def test_a_weaker_penalty_that_was_tried_in_vain_is_not_marked_as_kept():
+    X, y = load_wine(return_X_y=True)
+    iterates = Iterates()
+    model = DeepLogisticClassifier(()).set_callbacks(iterates).fit(scale(X), y)
+    kept = LossCurveDisplay.from_estimator(model).kept_iter
+    assert len(iterates.coefs) == model.n_iter_ > kept
+    assert_array_equal(iterates.coefs[kept - 1][0], model.coefs_[0])
+
+
+def test_the_legend_names_every_kind_of_line_once(data):
+    X, X_val, y, y_val = data
+    model = DeepLogisticClassifier((5,), random_state=0).fit(X, y, X_val=X_val, y_val=y_val)
+    display = LossCurveDisplay.from_estimator(model)
+    assert len(display.alpha_iter) > 1
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    kept = f"iterate {display.kept_iter} kept"
+    assert labels == ["training (with penalty)", "validation", kept, "alpha chosen anew"]
+    assert display.ax_.get_xlabel() == "iterate of L-BFGS"
 
 
 def test_the_last_fit_of_a_cross_validation_is_drawn(data):

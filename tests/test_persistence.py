@@ -83,6 +83,8 @@ def test_the_same_comes_back(models, kind, way, tmp_path):
         np.testing.assert_equal(after[name], before[name], err_msg=name)
     assert type(loaded.optimize_result_) is OptimizeResult
     assert type(loaded.loss_curve_) is list
+    assert type(loaded.validation_scores_) is type(model.validation_scores_)
+    assert ("_posterior" in vars(loaded)) == (model.predictive == "laplace")  # it holds rows of the data
     assert not hasattr(loaded, "_saved_by")
 
 
