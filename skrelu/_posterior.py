@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 
 from skrelu._curvature import Curvature, Tangents, predictive_variances
 from skrelu._network import Network
@@ -37,7 +37,9 @@ class Posterior:
     alphas : list of number or ndarray
         Of each layer.
     factor : ndarray of shape (m, m)
-        The lower Cholesky factor of C + K; a pickle holds its triangle only.
+        The lower Cholesky factor of C + K.
+
+    A pickle holds the triangle of the factor only, and of sparse rows the arrays, since skops does not trust SciPy.
     """
 
     rows: Rows
@@ -51,12 +53,18 @@ class Posterior:
         return cls(terms.rows.astype(dtype), terms.slopes, curvature.alphas, curvature.factor)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "factor": self.factor[np.tril_indices(len(self.factor))]}
+        state = {**vars(self), "factor": self.factor[np.tril_indices(len(self.factor))]}
+        if issparse(self.rows):
+            state["rows"] = {name: getattr(self.rows, name) for name in ("data", "indices", "indptr", "shape")}
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         factor = np.zeros((len(state["slopes"]),) * 2)
         factor[np.tril_indices(len(factor))] = state["factor"]
-        vars(self).update(state, factor=factor)
+        rows = state["rows"]
+        if isinstance(rows, dict):
+            rows = csr_array((rows["data"], rows["indices"], rows["indptr"]), shape=rows["shape"])
+        vars(self).update(state, rows=rows, factor=factor)
 
     @np.errstate(all="ignore")
     def variances(

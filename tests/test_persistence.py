@@ -10,6 +10,7 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from scipy.optimize import OptimizeResult
 from sklearn.base import clone
 from sklearn.callback import ProgressBar, ScoringMonitor
@@ -192,6 +193,17 @@ def test_a_pipeline_needs_trust_in_skrelu_only(tmp_path):
     types = io.get_untrusted_types(file=tmp_path / "model.skops")
     assert types == ["skrelu._classifier.DeepLogisticClassifier", "skrelu._posterior.Posterior"]
     assert_array_equal(io.load(tmp_path / "model.skops", trusted=types).predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", [sparse.csr_array, sparse.csr_matrix])
+def test_the_posterior_of_sparse_rows_comes_back(kind, way, tmp_path):
+    rows = kind(np.where(X > 1, X, 0))
+    model = DeepLogisticClassifier((3,), predictive="laplace", random_state=0).fit(rows, y)
+    loaded = way(model, tmp_path)
+    assert sparse.issparse(loaded._posterior.rows)
+    for some in (rows, rows.toarray()):
+        assert_array_equal(loaded.predict_proba(some), model.predict_proba(some))
 
 
 @pytest.mark.parametrize("release", RELEASES)
