@@ -77,6 +77,11 @@ def test_each_file_imports_only_files_below_it(name):
     assert imports_of(name) <= set(below)
 
 
+def test_the_citation_is_of_this_version():
+    citation = Path(__file__).parent.parent / "CITATION.cff"
+    assert f"\nversion: {skrelu.__version__}\n" in citation.read_text()
+
+
 def test_network_and_loss_know_neither_each_other_nor_anything_above():
     assert imports_of("_network") == imports_of("_loss") == {"_typing"}
 
