@@ -22,7 +22,7 @@ from skrelu import DeepLogisticClassifier
 
 
 def load(path: str | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the digits, or a table whose columns are numbers or else made one-hot."""
+    """Return the digits, or a table of numbers; other columns are made one-hot."""
     if path is None:
         return load_digits(return_X_y=True)
     header, *lines = np.loadtxt(path, dtype=str, delimiter=",")

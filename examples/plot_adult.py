@@ -2,15 +2,16 @@
 Adult census: sparse columns from a DataFrame to the fit
 ========================================================
 
-Who earned more than 50,000 dollars in 1994? The table has numbers and names side by side. A ColumnTransformer makes
-one sparse matrix of them, a column for each name, and it stays sparse all the way into the fit. The classifier is
-compared with logistic regression and with boosted trees, and the pictures tell where the probabilities of the three
-differ from what is observed, and which columns each of them needs.
+After this page you can fit a DataFrame of numbers and names without making it dense, and compare the model with others.
+The question is who earned more than 50,000 dollars in 1994. A ColumnTransformer turns the table into one sparse matrix,
+with a column for each name, and the fit uses it as it is. The classifier is compared with logistic regression and with
+boosted trees. The pictures show where the probabilities of the three differ from the observed frequencies, and which
+columns each model needs.
 
 The data are the `Adult data set <https://doi.org/10.24432/C5XW20>`__ of the UCI Machine Learning Repository (B. Becker
-and R. Kohavi, 1996, CC BY 4.0), without the rows that have missing values. The file stands beside this page's script
-in the folder ``data``. ``sklearn.datasets.fetch_openml("adult", version=2, as_frame=True)`` downloads them with a few
-other column names, and with those rows.
+and R. Kohavi, 1996, CC BY 4.0), without the rows that have missing values. The file is in the folder ``data`` beside
+the script of this page. ``sklearn.datasets.fetch_openml("adult", version=2, as_frame=True)`` downloads the data with a
+few other column names, and with those rows.
 """
 
 from time import perf_counter
@@ -36,11 +37,11 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#7F7F7F"
 # %%
 # The table
 # ---------
-# ``fnlwgt`` is the number of people in the country that a row of the census stands for. It is a property of the survey,
-# not of the person, so it is no feature. As a ``sample_weight`` it would fit, and measure, the model for the country;
-# this page treats all rows alike, in the fit and in the test.
+# ``fnlwgt`` is the number of people in the country that a row of the census represents. It is a property of the survey,
+# not of the person, so it is not used as a feature. As a ``sample_weight`` it would fit and measure the model for the
+# whole country. This page gives all rows the same weight, in the fit and in the test.
 #
-# 10,000 rows are drawn to fit on, so that the page is done in seconds; all others are for the test.
+# 10,000 rows are drawn for the fit, so that the page runs in seconds; all others are for the test.
 
 table = pd.read_csv("data/adult.csv.gz").drop(columns="fnlwgt")
 y = table.pop("income")
@@ -57,11 +58,11 @@ print(X.head(2).T.to_string())
 # %%
 # Columns
 # -------
-# Names become a column of zeros and ones each; those of fewer than 20 rows share one, and so do names that only the
-# test rows have. Numbers are standardised. The two columns of capital are 0 for most people, and among the others some
-# amounts return again and again, as different reports and rules produce them; so amounts of at least 20 rows get a
-# column of their own as well, as if they were names. ``sparse_threshold=1`` keeps the result sparse whatever its
-# density. The fit takes the matrix as it is, in CSR format, and never makes it dense.
+# Each name becomes a column of zeros and ones. Names with fewer than 20 rows share one column, and so do names that
+# occur only in test rows. Numbers are standardised. The two columns of capital are 0 for most people. Among the other
+# people, some amounts occur often. So amounts with at least 20 rows also get a column of zeros and ones, as if they
+# were names. ``sparse_threshold=1`` keeps the result sparse whatever its density. The fit takes the matrix as it is, in
+# CSR format, and never makes it dense.
 
 CAPITAL = ["capital_gain", "capital_loss"]
 
@@ -90,10 +91,11 @@ print(
 # %%
 # Three models
 # ------------
-# A hidden layer of 20 units, with the default ``alpha="evidence"``: an alpha for each column of the matrix, found from
-# the very rows that are fitted. Logistic regression has the same columns. The trees have the table as it is, and treat
-# the columns of the dtype ``category`` as names. The columns above and the 20 units are what did well on other splits
-# of this table, so the first two have been tuned a little; the trees are as they come. Log-losses are in nats.
+# The network has a hidden layer of 20 units and the default ``alpha="evidence"``: an alpha for each column of the
+# matrix, found from the training rows. Logistic regression has the same columns. The trees use the original table, and
+# treat the columns of the dtype ``category`` as names. The columns above and the 20 units were chosen because they did
+# well on other splits of this table. So the first two models have been tuned a little; the trees have their default
+# parameters. Log-losses are in nats.
 
 models = {
     "DeepLogisticClassifier": make_pipeline(
@@ -105,8 +107,7 @@ models = {
     "HistGradientBoosting": HistGradientBoostingClassifier(random_state=0),
 }
 rows, probabilities = {}, {}
-# On a machine that others use as well, the threads of the trees would wait for one
-# another: one is enough.
+# On a shared machine the threads of the trees would wait for one another, so one thread is used.
 with threadpool_limits(1, user_api="openmp"):
     for name, model in models.items():
         start = perf_counter()
@@ -127,9 +128,9 @@ print(
 )
 
 # %%
-# The network is better than logistic regression of the same columns, and the trees are better than the network. They
-# make steps at single amounts at no cost, where the network needs a column of its own for the amount or steep slopes.
-# Where tables are like this one, try trees too.
+# The network is better than logistic regression on the same columns, and the trees are better than the network. Trees
+# can make a step at a single amount easily. The network needs a separate column for the amount, or steep slopes. For
+# tables like this one, try trees too.
 
 by_loss = scores["log-loss"].sort_values().index
 assert list(by_loss) == [
@@ -141,10 +142,10 @@ assert list(by_loss) == [
 # %%
 # By age and by hours
 # -------------------
-# The test rows in groups of age and of working hours: the share of each group that earns more than 50K, and the mean of
-# the probabilities that the models give to its rows. Income rises with age, and later falls. The score of logistic
-# regression can only rise or only fall with a number, other things being equal; what bends its curve are other columns
-# that change with age. A hidden layer can bend with the number itself.
+# The test rows are put into groups of age and of working hours. For each group the pictures show the fraction that
+# earns more than 50K, and the mean of the probabilities that the models give to its rows. Income rises with age, and
+# later falls. The score of logistic regression can only rise or only fall with a number, other things being equal. Its
+# curve bends only because other columns change with age. With a hidden layer the score itself can bend.
 
 STYLES = {
     "DeepLogisticClassifier": (ORANGE, "o", "-"),
@@ -211,9 +212,9 @@ assert gaps.idxmax().eq("LogisticRegression").all()
 # Which columns matter
 # --------------------
 # How much worse does the log-loss become when one column of the table is shuffled among the test rows? The pipelines
-# take the table itself, so the question is about its columns, whatever each model makes of them. Columns that say the
-# same thing, as ``education`` and ``education_num``, or ``marital`` and ``relationship``, share what they say in ways
-# that differ from model to model. It says what a model uses, not what makes people rich.
+# take the original table, so its columns are shuffled, not those of the matrix. Some columns carry the same
+# information, such as ``education`` and ``education_num``, or ``marital`` and ``relationship``. Models differ in which
+# of these they use. The picture shows what a model uses, not what makes people rich.
 
 with threadpool_limits(1, user_api="openmp"):
     importance = pd.DataFrame(

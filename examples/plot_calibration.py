@@ -1,10 +1,11 @@
 """
-Can the probabilities be taken at their word?
-=============================================
+Are the probabilities calibrated?
+=================================
 
-Of the people to whom a classifier gives a probability of 30%, three in ten should belong to the class. A classifier
-for which this holds at every probability is called calibrated. scikit-learn's ``CalibrationDisplay`` draws it, here for
-four classifiers of the adult census, and for a network that has learned its rows by heart, before and after
+After this page you can check whether probabilities are calibrated, and correct them if they are not. Of the people to
+whom a classifier gives a probability of 30%, three in ten should belong to the class. A classifier for which this holds
+at every probability is called calibrated. scikit-learn's ``CalibrationDisplay`` draws it, here for four classifiers of
+the adult census. It also draws it for a network that has learned its training rows by heart, before and after
 ``CalibratedClassifierCV``.
 """
 
@@ -35,9 +36,9 @@ BLUE, ORANGE, GREEN, PINK, BLACK = (
 # %%
 # The table
 # ---------
-# The class is an income above 50,000 dollars. ``fnlwgt``, how many people a row stands for, is no feature. 4000 rows are
-# fitted, 1000 more are kept for the calibration below, and all others are test rows: so many that chance moves the
-# curves little.
+# The class is an income above 50,000 dollars. ``fnlwgt``, the number of people that a row represents, is not used as a
+# feature. 4000 rows are fitted, and 1000 more are kept for the calibration below. All others are test rows, so many
+# that chance has little influence on the curves.
 
 table = pd.read_csv("data/adult.csv.gz")
 y = (table.pop("income") == ">50K").astype(int)
@@ -56,11 +57,11 @@ print(
 # %%
 # Fit and measure
 # ---------------
-# The log-loss and the Brier score, the mean square of probability minus outcome, punish both wrong probabilities and
-# probabilities that tell the rows apart badly, so the best by these need not be the best calibrated. The calibration
-# error looks at the first alone. The test rows are put into bins by their probability, and for each row the distance is
-# taken between the mean probability of its bin and the fraction of the bin that earns more; the error is the mean of
-# these.
+# Three measures are used. The log-loss and the Brier score (the mean square of probability minus outcome) become worse
+# for two reasons: probabilities that are not calibrated, and probabilities that separate the classes badly. So the best
+# model by these need not be the best calibrated. The calibration error measures the calibration only. The test rows are
+# put into bins by their probability. In each bin, the error is the distance between the mean probability and the
+# fraction of rows that earn more. The calibration error is the mean of these distances over the rows.
 
 
 def fit(classifier):
@@ -101,10 +102,10 @@ models = {
 # %%
 # A network that needs calibrating
 # --------------------------------
-# The same network as skrelu's above, with next to no penalty and without early stopping. It is then calibrated on rows
-# that it has not seen: isotonic regression finds a function of its probabilities that rises in steps. Some steps are at
-# 0 or 1, and where these are wrong the log-loss punishes them hard. ``FrozenEstimator`` keeps
-# ``CalibratedClassifierCV`` from fitting the network again.
+# This is the same network as skrelu's above, with next to no penalty and without early stopping. It is then calibrated
+# on rows that it was not fitted to. Isotonic regression finds a function of its probabilities that rises in steps. Some
+# steps are at 0 or 1, and where these are wrong the log-loss is very large.
+# ``FrozenEstimator`` keeps ``CalibratedClassifierCV`` from fitting the network again.
 
 overfitted = fit(
     DeepLogisticClassifier(
@@ -131,10 +132,11 @@ assert measured["overfitted, calibrated"][1][1] > measured["skrelu"][1][1]
 # %%
 # The curves
 # ----------
-# A classifier whose curve is the diagonal is calibrated. One that is too sure has a flatter curve: what it calls 10%
-# comes true more often, and what it calls 90% less often. Below the curves is how many test rows have each probability.
-# Calibration brings the overfitted network back to the diagonal, but it cannot change the order in which the network
-# puts the rows. What was lost there stays lost, as its log-loss and Brier score say.
+# A classifier whose curve is the diagonal is calibrated. One that is too sure has a flatter curve: events to which it
+# gives 10% happen more often than that, and events to which it gives 90% less often. The lower pictures show how many
+# test rows have each probability. Calibration brings the overfitted network back to the diagonal, but it cannot change
+# the order in which the network ranks the rows. So it cannot repair errors in the ranking, as the log-loss and the
+# Brier score show.
 
 styles = {
     "skrelu": (BLUE, "o"),

@@ -2,10 +2,10 @@
 Watch a fit, and end it, with callbacks
 =======================================
 
-scikit-learn has a protocol for callbacks: objects that an estimator calls while it is fitted. With
-:class:`skrelu.DeepLogisticClassifier` every iterate of L-BFGS is a task of its own, so a callback sees each model on
-the way to the last. This page uses two of scikit-learn's callbacks, ``ProgressBar`` and ``ScoringMonitor``, and writes
-two others.
+After this page you can watch a fit with scikit-learn's callbacks, and write your own to record it or end it early. A
+callback is an object that an estimator calls while it is fitted. With :class:`skrelu.DeepLogisticClassifier` every
+iterate of L-BFGS is a separate task, so a callback gets the model after each iteration. This page uses two of
+scikit-learn's callbacks, ``ProgressBar`` and ``ScoringMonitor``, and writes two others.
 """
 
 import time
@@ -33,9 +33,9 @@ PALETTE = np.array([to_rgb(color) for color in MUTED.split()])
 # %%
 # Digits in a plane
 # -----------------
-# To be able to draw what a model says everywhere, the 64 pixels are reduced to the two directions that linear
-# discriminant analysis finds in the training rows. The other half of the rows is for validation. Without a penalty a
-# network of this size can learn the training rows by heart.
+# A prediction can be drawn as a map if there are only two features. So the 64 pixels are reduced to the two directions
+# that linear discriminant analysis finds in the training rows, which are half of all rows. The other half is for
+# validation. Without a penalty a network of this size can learn the training rows by heart.
 
 X, y = load_digits(return_X_y=True)
 X, X_val, y, y_val = train_test_split(
@@ -50,8 +50,8 @@ model = DeepLogisticClassifier(
 # %%
 # A score at each iterate
 # -----------------------
-# ``ScoringMonitor`` scores the model of each task on the rows that ``fit`` was given. Its ``scoring`` may be a function
-# that returns several scores, which can look at other rows too.
+# ``ScoringMonitor`` scores the model of each task on the rows passed to ``fit``. Its ``scoring`` may be a function that
+# returns several scores, and this function can use other rows too.
 
 
 def log_losses(model, X, y):
@@ -67,9 +67,9 @@ monitor = ScoringMonitor(scoring=log_losses)
 # %%
 # Callbacks of your own
 # ---------------------
-# A callback is an object with four methods. ``on_fit_task_end`` can ask for more than this one does, by naming it:
-# ``X``, ``y``, ``metadata`` and ``fitted_estimator``. If it returns True the fit ends, keeps the iterate that it has
-# and gives no warning.
+# A callback is an object with four methods.
+# ``on_fit_task_end`` can have four more arguments: ``X``, ``y``, ``metadata`` and ``fitted_estimator``. If it returns
+# True, the fit ends, keeps its current iterate and gives no warning.
 
 
 class TimeLimit:
@@ -92,8 +92,8 @@ class TimeLimit:
 
 
 # %%
-# The next one asks for ``fitted_estimator``, a copy of the model that is ready to predict. The fit as a whole is a task
-# too, with the name ``"fit"``, and ends after the last iterate.
+# The next callback uses ``fitted_estimator``, a copy of the model that is ready to predict. The fit as a whole is a
+# task too, with the name ``"fit"``, and ends after the last iterate.
 
 
 class Snapshots:
@@ -123,8 +123,8 @@ class Snapshots:
 # %%
 # The fits
 # --------
-# ``ProgressBar`` needs the package ``rich``. In a terminal or a notebook its bar moves; a page like this one has the
-# last state. A fit that ends before ``max_iter`` counts as complete.
+# ``ProgressBar`` needs the package ``rich``. In a terminal or a notebook its bar moves; this page shows its last state.
+# A fit that ends before ``max_iter`` counts as complete.
 
 snapshots = Snapshots((5, 40, 300))
 model.set_callbacks(ProgressBar(), monitor, snapshots).fit(X, y)
@@ -138,8 +138,8 @@ assert model.optimize_result_.status == 99
 print(f"{model.n_iter_} iterates: {model.optimize_result_.message}")
 
 # %%
-# A progress bar belongs to the outermost estimator, here a search. It shows one bar for each of its parts, as deep as
-# ``max_propagation_depth`` says.
+# A progress bar belongs to the outermost estimator, here a search. It shows a bar for each nested task, down to the
+# level ``max_propagation_depth``.
 
 search = GridSearchCV(
     DeepLogisticClassifier((20,), random_state=0), {"alpha": [0.1, 1, 10]}, cv=3
@@ -150,8 +150,8 @@ print(search.best_params_)
 # %%
 # The scores, and the models on the way
 # -------------------------------------
-# ``get_logs`` has a row for each task. The colors are the digits that each kept model takes for the most probable,
-# paler where it is less sure; the dots are the training rows.
+# ``get_logs`` returns one entry for each task. In the maps the color is the most probable digit according to the model,
+# paler where the model is less sure. The dots are the training rows.
 
 log = [row for row in monitor.get_logs().data if row["task_name"] == "iterate"]
 assert len(log) == max(snapshots.iterates)

@@ -2,8 +2,9 @@ r"""
 The gradient, checked by hand
 =============================
 
-Every fit of skrelu follows a gradient that is written out, not differentiated by a program. This page computes it a
-second time, literally, one row after another, and then a third time from values of the loss alone.
+After this page you can check the gradient of skrelu yourself. The package computes it by explicit equations, without
+automatic differentiation. This page computes it a second time, literally, one row after another, and a third time from
+values of the loss alone.
 
 With the layers :math:`f_l(z) = W_l z + b_l`, :math:`z_0 = x` and :math:`z_l = \mathrm{relu}(f_l(z_{l-1}))`, the score
 :math:`f = f_L(z_{L-1})` and :math:`y \in \{-1, +1\}`, the loss of one row is :math:`\log(1 + e^{-y f})`, and
@@ -13,14 +14,15 @@ With the layers :math:`f_l(z) = W_l z + b_l`, :math:`z_0 = x` and :math:`z_l = \
     r &= \frac{-y}{1 + e^{y f}} \\
     P_l &= W_L \,\mathrm{diag}(z_{L-1} > 0)\, W_{L-1} \cdots W_{l+1} \,\mathrm{diag}(z_l > 0), \quad P_L = 1
 
-are its derivative by the score, and the derivative of the score by the output of layer :math:`l`. Its gradient is then
+are its derivative with respect to the score, and the derivative of the score with respect to the output of layer
+:math:`l`. The gradient of the loss is then
 
 .. math::
 
     \text{by } b_l: \quad & r P_l^T & \quad (a) \\
     \text{by } W_l: \quad & r P_l^T z_{l-1}^T & \quad (b)
 
-and that of the whole table is the sum over its rows. :doc:`/theory/gradient` derives both.
+and the gradient for the whole table is the sum over its rows. :doc:`/theory/gradient` derives both.
 """
 
 # sphinx_gallery_thumbnail_number = 2
@@ -37,9 +39,9 @@ COLORS, GREY = ("#0072B2", "#D55E00", "#009E73"), "#7F7F7F"
 # %%
 # A model to check
 # ----------------
-# Two hidden layers, so that :math:`P_1` is a product with two factors of each kind. ``coefs_`` are the transposes of
-# :math:`W_l`, as in MLPClassifier. :func:`skrelu.loss_and_gradient` returns what a fit computes with: the sum of the
-# losses and its gradient.
+# Two hidden layers, so that :math:`P_1` is a product with two factors of each kind.
+# ``coefs_`` are the transposes of :math:`W_l`, as in MLPClassifier. :func:`skrelu.loss_and_gradient` returns the sum of
+# the losses and its gradient, which a fit uses too.
 
 table = load_breast_cancer()
 X, signs = scale(table.data), np.where(table.target == 1, 1, -1)
@@ -54,8 +56,9 @@ print("shapes of W_l:", [w.shape for w in W])
 # %%
 # One row
 # -------
-# Forward for the inputs :math:`z_0, \dots, z_{L-1}` of the layers and the score; backward for :math:`P_L, \dots, P_1`,
-# each from the one before. Python counts layers from 0: ``P[l]`` belongs to the layer with the input ``z[l]``.
+# The forward pass computes the inputs :math:`z_0, \dots, z_{L-1}` of the layers and the score. The backward pass
+# computes :math:`P_L, \dots, P_1`, each from the previous one. Python counts layers from 0:
+# ``P[l]`` belongs to the layer with the input ``z[l]``.
 
 
 def forward(W, b, x):
@@ -87,8 +90,9 @@ def terms(W, b, x, y):
 
 
 # %%
-# What a row adds to the gradient by :math:`W_1` is a column times a row: of rank one. Units that are off for this row
-# have zeros in :math:`P_1`, and the row does not move their weights. Below is the row whose score is nearest to zero.
+# One row of the table adds a matrix of rank one to the gradient with respect to :math:`W_1`: a column vector times a
+# row vector. Units that are inactive for this row have zeros in :math:`P_1`, so the row has no influence on their
+# weights. The picture shows the row of the table with the score nearest to zero.
 
 doubtful = int(np.argmin(np.abs(model.decision_function(X))))
 z, f = forward(W, b, X[doubtful])
@@ -138,7 +142,7 @@ print(
 # %%
 # All rows
 # --------
-# The literal sum and the package's gradient differ by rounding alone.
+# The literal sum and the gradient of the package differ only by rounding.
 
 expected_loss = 0.0
 sum_a, sum_b = [np.zeros_like(v) for v in b], [np.zeros_like(w) for w in W]
@@ -171,13 +175,13 @@ for l in range(len(W)):
 # %%
 # From the loss alone
 # -------------------
-# Both computations so far follow the same equations, and if these were wrong they would agree all the same. So here is
-# the slope of the loss as anybody would measure it: go a step :math:`h` forward and a step back along one parameter,
-# and divide the difference of the losses by :math:`2h`. This central difference errs in two ways. It leaves out the
-# third derivative, an error that falls with :math:`h^2`; and where the step takes a row over a kink of relu, it mixes
-# two slopes. The losses are rounded, to about :math:`10^{-16}` of their size, and that error is divided by :math:`2h`.
-# So there is a best step, and no step comes near what the equations reach. Behind the last layer there is no relu: its
-# curve is free of kinks.
+# Both computations so far use the same equations, and would agree even if these were wrong. So this is a measurement of
+# the slope from the loss alone: go a step :math:`h` forward and a step back along one parameter, and divide the
+# difference of the losses by :math:`2h`. This central difference has three errors. It leaves out the third derivative,
+# an error proportional to :math:`h^2`. If the step takes a row over a kink of relu, it mixes two slopes. The losses are
+# rounded to about :math:`10^{-16}` of their size, and that error is divided by :math:`2h`. So there is a best step, and
+# even there the error is much larger than that of the equations. There is no relu after the last layer, so its curve
+# has no kinks.
 
 
 def loss_at(W, b):

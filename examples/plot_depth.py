@@ -2,9 +2,10 @@
 Two moons, and what depth does to the boundary
 ==============================================
 
-Logistic regression divides the plane by one straight line. With hidden layers of ReLU units the boundary is made of
-straight pieces, exactly: the network divides the plane into polygons, in each of which its score is linear in x. This
-page draws the polygons of networks with no, one, two and three hidden layers, and follows the score along a line.
+After this page you can compute and draw where the units of a network switch, and see the effect of more layers. The
+boundary of logistic regression is one straight line. With hidden layers of ReLU units the boundary consists of straight
+pieces, exactly: the network cuts the plane into polygons, and in each polygon its score is linear in x. This page draws
+the polygons of networks with no, one, two and three hidden layers, and follows the score along a line.
 """
 
 import matplotlib.pyplot as plt
@@ -22,10 +23,10 @@ BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 # %%
 # Four depths
 # -----------
-# 400 rows to fit, and 2000 that no fit sees, as the differences between the deeper networks are small. Networks this
-# small have minima of their own that are not good ones, so each is fitted from ten random starts, and the one of the
-# highest evidence is kept; the test rows have no part in it. The first network has no hidden layer, and one minimum.
-# Printed in nats:
+# There are 400 training rows. The differences between the deeper networks are small, so there are 2000 test rows.
+# Networks this small have many minima, and some are bad. So each network is fitted from ten random starts, and the fit
+# with the highest evidence is kept; the test rows are not used for this choice. The first network has no hidden layer,
+# and only one minimum. The printed figures are in nats:
 
 X, y = make_moons(2400, noise=0.2, random_state=0)
 X, X_test, y, y_test = train_test_split(X, y, train_size=400, random_state=0)
@@ -46,11 +47,12 @@ for model, loss in zip(models, losses, strict=True):
 # %%
 # Where units switch
 # ------------------
-# What a unit of a hidden layer passes on is max(0, z), with z its input. z = 0 is where it switches. In the first layer
-# z is linear in x, so this is a straight line. In the second layer z is linear in what the first passes on, so the line
-# bends where a unit of the first layer switches; and so on.
+# The output of a hidden unit is max(0, z), where z is its input. The unit switches where z = 0. In the first layer z is
+# linear in x, so the unit switches along a straight line. In the second layer z is linear in the outputs of the first
+# layer, so the line bends where a unit of the first layer switches; and so on.
 #
-# ``coefs_`` and ``intercepts_`` hold all there is to know: here are the inputs of each layer, the score being the last.
+# ``coefs_`` and ``intercepts_`` define the network completely. The function computes the input of each hidden layer
+# and, last, the score.
 
 
 def layer_inputs(model, points):
@@ -63,14 +65,15 @@ def layer_inputs(model, points):
 
 
 # %%
-# Which units are switched on is the same throughout a polygon. There each of them passes its input on as it is and
-# every other passes 0, so each layer is a matrix and an offset, and so are all of them together: the score is
-# slope * x + offset. Multiplied out for the largest polygon of each network, and compared with the score all over it:
+# Within a polygon the same units are active everywhere. The output of an active unit is its input, and the output of
+# any other unit is 0. So each layer is a matrix and an offset, and so are all layers together: the score is slope * x +
+# offset. The cell computes slope and offset for the largest polygon of each network, and compares the result with the
+# score everywhere in the polygon:
 
 
 def slope_and_offset(model, is_on):
-    """Return the score's slope and offset where the units `is_on`, a mask for each
-    hidden layer, are switched on."""
+    """Return the score's slope and offset where the units in `is_on`, a mask for
+    each hidden layer, are active."""
     slope, offset = model.coefs_[0], model.intercepts_[0]
     for on, coef, intercept in zip(
         is_on, model.coefs_[1:], model.intercepts_[1:], strict=True
@@ -108,9 +111,9 @@ for model in models:
 # %%
 # The pictures
 # ------------
-# Shading is the probability of the black class, the black line the boundary, probability 1/2. Coloured lines are where
-# units switch. Between two crossings with them the boundary is straight, and so are all other lines of equal
-# probability, parallel to it within a polygon.
+# The shading is the probability of the black class. The black line is the boundary, where the probability is 1/2. Units
+# switch at the coloured lines. Between two crossings with them the boundary is straight. So are all other lines of
+# equal probability, and within a polygon they are parallel to the boundary.
 
 LAYERS = [(BLUE, "-"), (ORANGE, "--"), (GREEN, "-.")]
 
@@ -181,19 +184,18 @@ figure.legend(
 )
 
 # %%
-# Most of what is to be gained here is gained by the first hidden layer. More layers make more polygons, but at many
-# lines the score hardly bends, or bends where the probability is next to 0 or 1 already. More polygons need not make
-# better probabilities of rows never seen: the titles and the evidence printed above tell whether they do here. Two
-# moons are a simple shape; how deep a network should be is for the data to say, see
-# :ref:`sphx_glr_auto_examples_plot_grid_search.py`.
+# On this table most of the gain comes from the first hidden layer. More layers make more polygons. But at many lines
+# the score hardly bends, or it bends where the probability is nearly 0 or 1 already. More polygons need not give better
+# probabilities on test rows: compare the titles of the pictures and the evidence printed above. Two moons are a simple
+# shape. To choose the depth for your data, see :ref:`sphx_glr_auto_examples_plot_grid_search.py`.
 
 assert losses[0] > 2 * max(losses[1:])
 
 # %%
 # Along a line
 # ------------
-# The score on the way through both moons. It is a chain of straight lines, and it bends only at the marks, where a unit
-# switches.
+# This is the score along a line through both moons. It consists of straight pieces, and bends only at the marks, where
+# a unit switches.
 
 HEIGHT = 0.25
 line = np.column_stack([np.linspace(-1.9, 2.9, 4801), np.full(4801, HEIGHT)])

@@ -2,9 +2,10 @@
 Handwritten digits: which are mistaken for which
 ================================================
 
-Ten classes, 64 pixels: :class:`skrelu.DeepLogisticClassifier` with its default parameters on the digits of
-scikit-learn. One picture shows which digits it takes for which others, another the worst mistakes, each with the
-probabilities of all ten digits. A mistake is one thing, a mistake made with certainty another.
+After this page you can find the mistakes of a classifier of many classes, and use its probabilities to find the
+doubtful rows. :class:`skrelu.DeepLogisticClassifier` with its default parameters reads the digits of scikit-learn: ten
+classes, 64 pixels. One picture shows which digits are mistaken for which, another the worst mistakes, each with the
+probabilities of all ten digits.
 """
 
 import matplotlib.pyplot as plt
@@ -24,7 +25,7 @@ BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#A0A0A0"
 # The fit
 # -------
 # Half of the 1797 images are for the fit, half for the test. A pixel has values from 0 to 16; some are 0 in all images,
-# and a StandardScaler leaves these as they are.
+# and a StandardScaler does not change these.
 
 X, y = load_digits(return_X_y=True)
 X, X_test, y, y_test = train_test_split(
@@ -43,10 +44,10 @@ print(
 )
 
 # %%
-# Which for which
-# ---------------
-# Rows are what was written, columns what was read. What is right is on the diagonal; its numbers are as large as the
-# classes, so colour is left to the mistakes.
+# Which digit for which
+# ---------------------
+# The vertical axis is the digit that was written, the horizontal axis the digit that was read. Correct readings are on
+# the diagonal. Their numbers are much larger than those of the mistakes, so only the mistakes are coloured.
 
 matrix = np.zeros((10, 10), dtype=int)
 np.add.at(matrix, (y_test, predicted), 1)
@@ -69,9 +70,9 @@ panel.set(
 # %%
 # The worst mistakes
 # ------------------
-# Of the mistakes, the sixteen that cost the most: those where the digit that was written got the least probability.
-# Below each image are the probabilities of the digits 0 to 9, in blue that of the digit written, in orange that of the
-# digit read.
+# These are the sixteen mistakes with the largest loss: the digit that was written got the lowest probability. Below
+# each image are the probabilities of the digits 0 to 9. The bar of the digit written is blue, that of the digit read
+# orange.
 
 N_ROWS, N_COLUMNS = 4, 4
 written = probabilities[np.arange(len(y_test)), y_test]
@@ -111,8 +112,8 @@ figure.legend(
 # %%
 # How sure it was
 # ---------------
-# The probabilities tell which readings to look at again: most mistakes are among the few images where the highest
-# probability is low, and often the second guess is right.
+# The probabilities show which readings to check. Most mistakes are among the few images whose highest probability is
+# low, and often the second most probable digit is right.
 
 highest = probabilities.max(axis=1)
 second = np.argsort(probabilities, axis=1)[:, -2]
@@ -132,11 +133,11 @@ print(
 assert is_wrong[least_sure].sum() > is_wrong.sum() / 2
 
 # %%
-# New hands
-# ---------
-# All this is for images drawn at random, so that whoever wrote an image of the test is likely to have written some of
-# the fit's. In the file, images that follow one another look alike, as if written by one hand. Fitted to the first half
-# of the file and tested on the second, the same classifier does worse:
+# New writers
+# -----------
+# The split above is random, so the writer of a test image has probably written training images too. In the file,
+# neighbouring images look alike, as if one person had written them. Fitted to the first half of the file and tested on
+# the second half, the same classifier does worse:
 
 digits = load_digits()
 X, X_test, y, y_test = train_test_split(
@@ -151,8 +152,8 @@ print(
 assert n_wrong > is_wrong.sum()
 
 # %%
-# Which of the two halves is the honest test depends on whose digits are to be read. If new people's, rows of one person
-# belong together, to the fit or to the test: :class:`sklearn.model_selection.GroupShuffleSplit` does that where the
-# table says who wrote what, which this one does not.
+# Which of the two tests is the right one depends on the writers to come. For digits of new people, all rows of one
+# person belong to the same part, training or test. :class:`sklearn.model_selection.GroupShuffleSplit` does that if the
+# table has the writer of each row; this table does not.
 
 plt.show()

@@ -1,12 +1,12 @@
 """
-Early stopping, or no need of it
-================================
+Early stopping, or a penalty instead
+====================================
 
-A network can go on lowering the loss of its training rows when it has long been getting worse on others. Early
-stopping holds some rows out, watches their log-loss at each iterate of L-BFGS, and keeps the best iterate. A penalty
-prevents the same thing without holding rows out, if its strength is right; with ``alpha="evidence"``, the default, it
-is chosen from the training rows. This page draws the course of such fits with
-:class:`skrelu.inspection.LossCurveDisplay` and compares what comes of them.
+After this page you can draw the loss of a fit, and choose between early stopping and a penalty. A fit can lower the
+loss of its training rows while the loss of other rows rises. Early stopping holds some rows out, measures their
+log-loss at each iterate of L-BFGS, and keeps the best iterate. A penalty of the right strength also prevents
+overfitting, without held-out rows. With ``alpha="evidence"``, the default, the penalty is chosen from the training
+rows. This page draws such fits with :class:`skrelu.inspection.LossCurveDisplay` and compares the models.
 """
 
 import matplotlib.pyplot as plt
@@ -23,7 +23,7 @@ BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 # %%
 # The table
 # ---------
-# Half of the handwritten digits, each of 64 pixels, are training rows; the other half says how good a model is.
+# Half of the handwritten digits, each of 64 pixels, are training rows; the other half are test rows.
 
 X, y = load_digits(return_X_y=True)
 X, X_test, y, y_test = train_test_split(
@@ -33,16 +33,16 @@ print(f"{len(X)} rows to fit, {len(X_test)} to test")
 
 
 def test_loss(model):
-    """Return the mean log-loss (nats) of the rows that no fit has seen."""
+    """Return the mean log-loss (nats) of the test rows."""
     return log_loss(y_test, model.predict_proba(X_test))
 
 
 # %%
 # Without a penalty
 # -----------------
-# Without early stopping the fit ends where the training loss cannot become much lower. With it, a tenth of the rows is
-# held out, and the fit ends when ``n_iter_no_change`` iterates in a row were not better on these. Rows of your own
-# choice are given as ``fit(X, y, X_val=..., y_val=...)``.
+# Without early stopping the fit ends where the training loss cannot become much lower. With early stopping, a tenth of
+# the rows is held out, and the fit ends when more than ``n_iter_no_change`` iterates in a row were not better on these.
+# You can choose the held-out rows yourself: ``fit(X, y, X_val=..., y_val=...)``.
 
 to_the_end = DeepLogisticClassifier(
     (50,), alpha=0, early_stopping=False, random_state=0
@@ -63,8 +63,8 @@ assert test_loss(stopped) < test_loss(to_the_end)
 # %%
 # With the evidence
 # -----------------
-# All rows are fitted. Every ten iterates alpha is chosen anew, until it has settled. Then a quarter of it may be tried,
-# and is kept or not.
+# All rows are fitted. Every ten iterates alpha is updated, until it has settled. Then the fit may try a quarter of it,
+# and keep it or not.
 
 by_evidence = [
     DeepLogisticClassifier((50,), random_state=seed).fit(X, y) for seed in range(3)
@@ -78,9 +78,9 @@ assert test_loss(by_evidence[0]) < test_loss(stopped)
 # %%
 # With a fixed penalty
 # --------------------
-# Three starts, and with early stopping three choices of the rows held out, for each of several alphas. Early stopping
-# makes the model depend less on a weak alpha. It has its price: fewer rows are fitted, and which iterate is best is
-# judged by few rows. Where alpha is about right, it is better to go to the end.
+# For each of several alphas there are three starts and, with early stopping, three choices of the held-out rows. Early
+# stopping reduces the harm of a weak alpha. It has a price: fewer rows are fitted, and few rows decide which iterate is
+# best. If alpha is about right, it is better to go to the end.
 
 alphas = np.logspace(-5, 1, 7)
 
@@ -115,9 +115,9 @@ assert losses[False].mean(axis=1).min() < losses[True].mean(axis=1).min()
 # %%
 # The loss curves
 # ---------------
-# A display marks the iterate that was kept. The first two fits have no penalty; in the third the training loss counts
-# the penalty, so it rises or falls where alpha does. If it ends with a sharp fall behind the mark, the quarter of alpha
-# was tried and not kept. The fourth picture has the test loss over alpha: the mean and the range of the three starts.
+# A display marks the iterate that was kept. The first two fits have no penalty. In the third the training loss includes
+# the penalty, so it rises or falls where alpha does. If it falls sharply after the mark, the quarter of alpha was tried
+# and not kept. The fourth picture has the test loss over alpha: the mean and the range of the three starts.
 
 figure, panels = plt.subplots(2, 2, figsize=(10, 8.5), layout="constrained")
 (end, stop), (evidence, fixed) = panels

@@ -2,10 +2,11 @@
 Alpha converges and overfitting disappears on a small noisy table
 =================================================================
 
-A network of 100 units has 3,201 parameters, and the table it is fitted to here has 300 rows. Of 30 features 5 matter,
-and a fifth of the rows got a label at random. With a weak penalty the network learns the rows by heart; its
-probabilities for new rows are then worse than always saying 1/2. With ``alpha="evidence"``, the default, the penalty
-is chosen from the training rows alone, without a validation set. :doc:`/theory/evidence` derives it.
+After this page you can follow how a fit chooses alpha, and compare the result with fixed alphas. A network of 100 units
+has 3,201 parameters, and the table here has 300 training rows. Of 30 features 5 matter, and a fifth of the rows have a
+random label. With a weak penalty the network learns the training rows by heart. Its probabilities for new rows are then
+worse than always predicting 1/2. With ``alpha="evidence"``, the default, the penalty is chosen from the training rows
+alone, without a validation set. :doc:`/theory/evidence` derives the method.
 """
 
 import matplotlib.pyplot as plt
@@ -37,15 +38,15 @@ X, X_test, y, y_test = train_test_split(X, y, test_size=0.5, random_state=0)
 
 
 def test_loss(model):
-    """Return the mean log-loss (nats) of the rows that no fit has seen."""
+    """Return the mean log-loss (nats) of the test rows."""
     return log_loss(y_test, model.predict_proba(X_test))
 
 
 # %%
 # Alpha chosen by the evidence
 # ----------------------------
-# By default every feature has an alpha of its own; ``alpha_grouping="shared"`` gives all weights the same one.
-# Log-loss and evidence are in nats.
+# By default every feature has its own alpha; ``alpha_grouping="shared"`` gives all weights the same one. Log-loss and
+# evidence are in nats.
 
 by_feature = DeepLogisticClassifier(max_iter=2000, random_state=0).fit(X, y)
 shared = DeepLogisticClassifier(
@@ -64,7 +65,7 @@ for name, model in (
 # %%
 # Alpha fixed
 # -----------
-# The same network without early stopping, for a grid of fixed alphas.
+# This is the same network without early stopping, for a grid of fixed alphas.
 
 alphas = np.logspace(-4, 3, 22)
 losses = [
@@ -85,12 +86,12 @@ print(
 # %%
 # The rounds
 # ----------
-# ``evidence_curve_`` has the alphas in force at the end of each round and how many weights the data determined there.
-# The fitted attributes continue it to the end of the fit.
+# ``evidence_curve_`` has, for the end of each round, the alphas of that round and the number of weights that the data
+# determine. The fitted attributes add the values at the end of the fit.
 
 
 def continued(model, name, attribute):
-    """Return a column of the evidence's record, its last entry what the fit kept."""
+    """Return a column of evidence_curve_, with the value at the end of the fit added."""
     return np.concatenate(
         [model.evidence_curve_[name], [getattr(model, attribute)]]
     )

@@ -1,11 +1,11 @@
 """
-A grid search over depth and alpha, and doing without
-=====================================================
+A grid search over depth and alpha, or the evidence instead
+===========================================================
 
-How many hidden layers, of how many units, and how strong a penalty? One way to know is to try:
-:class:`sklearn.model_selection.GridSearchCV` fits every combination to parts of the training rows and measures it on
-the others, for a pipeline with :class:`skrelu.DeepLogisticClassifier` as for any other. The default, alpha chosen by
-the evidence, takes one fit. This page does both on the same rows and compares what comes of it.
+After this page you can search for the number of hidden layers, their units and the penalty, and decide whether you need
+the search. :class:`sklearn.model_selection.GridSearchCV` fits every combination to parts of the training rows and
+measures it on the others. It does so for a pipeline with :class:`skrelu.DeepLogisticClassifier` as for any other. The
+default, alpha chosen by the evidence, takes one fit. This page does both on the same rows and compares the results.
 """
 
 from time import perf_counter
@@ -27,14 +27,14 @@ BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 # %%
 # The search
 # ----------
-# Half of the rows of breast_cancer are for the search, half for the test. The grid has alpha in steps of half a decade,
-# and five shapes of the network. The scaler is a step of the pipeline, so it never sees the rows that a fold is
-# measured on. The score is the log-loss: it is what is fitted, and it takes a probability at its word, where accuracy
-# only asks on which side of 1/2 it is.
+# Half of the rows of breast_cancer are for the search, half for the test. The grid has two alphas for each power of
+# ten, and five shapes of the network. The scaler is a step of the pipeline, so it never uses the rows on which a fold
+# is measured. The score is the log-loss, because the fit minimises it, and because it judges the probability itself.
+# Accuracy only asks on which side of 1/2 the probability is.
 #
-# With a fixed alpha, a fit by default also holds rows out and stops early. That is a second penalty beside the one that
-# is searched for, so it is switched off. ``n_jobs=2`` is for the search; joblib then gives each fit its part of the
-# processors.
+# With a fixed alpha, a fit by default also holds rows out and stops early. Early stopping acts like a second penalty
+# besides the one in the grid, so it is switched off. ``n_jobs=2`` is for the search; joblib then gives each fit its
+# part of the processors.
 
 X, y = load_breast_cancer(return_X_y=True)
 X, X_test, y, y_test = train_test_split(
@@ -83,8 +83,8 @@ print(
 # %%
 # The evidence
 # ------------
-# One fit for each shape, to all rows of the half. ``alpha_grouping="shared"`` finds one alpha for all weights, as the
-# grid has it; the default one for each feature.
+# There is one fit for each shape, to the whole training half. ``alpha_grouping="shared"`` finds one alpha for all
+# weights, like the grid. The default finds one for each feature.
 
 
 def by_evidence(shape, alpha_grouping):
@@ -103,8 +103,8 @@ print(f"{2 * len(SHAPES)} fits in {perf_counter() - start:.1f} s")
 # %%
 # The map
 # -------
-# Each cell is a combination, its number the mean log-loss over the five folds. The square is the cell that the search
-# chose; the stars are where the evidence put the shared alpha of each shape.
+# Each cell is a combination, and its number is the mean log-loss over the five folds. The square is the cell chosen by
+# the search. The stars are the shared alphas chosen by the evidence, one for each shape.
 
 figure, panel = plt.subplots(figsize=(7.4, 7), layout="constrained")
 rows = np.arange(len(ALPHAS))
@@ -157,7 +157,7 @@ figure.legend(
 )
 
 # %%
-# The stars are in the valley: in each column, the cell nearest to the star is not far from the lowest.
+# In each column, the log-loss of the cell nearest to the star is not far from the lowest one.
 
 nearest = cv_losses[np.round(height).astype(int), np.arange(len(SHAPES))]
 ratio = nearest / cv_losses.min(axis=0)
@@ -165,11 +165,12 @@ print("the star's cell / the lowest of its column:", *ratio.round(2))
 assert ratio.max() < 1.2
 
 # %%
-# On rows that no fit has seen
-# ----------------------------
-# The lowest of 45 means is low by luck as well, so the folds cannot say how good the chosen combination is; the test
-# rows can. Each model's loss is compared with that of the search row by row, which leaves out what is hard for all of
-# them; the bars are two standard errors of the mean difference. "Grid" is the best alpha of each shape over the folds.
+# On the test rows
+# ----------------
+# The lowest of 45 means is low partly by chance, so the folds are too optimistic about the chosen combination; the test
+# rows are not. Each model's loss is compared with that of the search row by row. This removes the differences between
+# easy and difficult rows. The bars are two standard errors of the mean difference. "Grid" is the best alpha of each
+# shape over the folds.
 
 
 def row_losses(model):
@@ -178,7 +179,7 @@ def row_losses(model):
 
 
 def at_grid_point(shape, alpha):
-    """Return the pipeline fitted to all rows with this shape and alpha."""
+    """Return the pipeline fitted to the training half with this shape and alpha."""
     parameters = {
         "deeplogisticclassifier__hidden_layer_sizes": shape,
         "deeplogisticclassifier__alpha": alpha,
@@ -240,9 +241,9 @@ panel.set(
 panel.legend()
 
 # %%
-# In every row of the table the network without a hidden layer has the highest loss. Among those that have one, these
-# test rows do not tell search and evidence apart: every difference of the means is smaller than the standard error of
-# the search's own loss.
+# In every line of the printed table the network without a hidden layer has the highest loss. Among the networks with
+# hidden layers, the test rows show no clear difference between search and evidence: every difference of the means is
+# smaller than the standard error of the search's own loss.
 
 for models in kinds.values():
     losses = np.array([row_losses(model).mean() for model in models])
@@ -250,10 +251,10 @@ for models in kinds.values():
     assert np.abs(losses[1:] - of_search.mean()).max() < standard_error
 
 # %%
-# The last line is a warning. The evidence has a say about shapes too, the highest being the likeliest; here that is the
-# network without a hidden layer, and both the folds and the test rows disagree. It is good for alpha, of which there
-# may be one for each feature, too many for a grid. For the shape a search remains, with ``alpha="evidence"`` in each
-# fit.
+# The last printed line is a warning. By the evidence, the most probable shape is the one with the highest log evidence.
+# Here that is the network without a hidden layer, and both the folds and the test rows disagree. Use the evidence for
+# alpha, where it can choose one for each feature, too many for a grid. For the shape use a search, with
+# ``alpha="evidence"`` in each fit.
 
 assert np.argmax([model[-1].log_evidence_ for model in by_feature]) == 0
 

@@ -2,9 +2,10 @@
 Without a hidden layer it is logistic regression
 ================================================
 
-``hidden_layer_sizes=()`` leaves one layer, L = 1, and the model is logistic regression: the same objective as in
+After this page you can fit logistic regression with skrelu, and compare it with scikit-learn's to any precision.
+``hidden_layer_sizes=()`` leaves one layer, L = 1. The objective is then that of
 :class:`sklearn.linear_model.LogisticRegression`, with ``alpha`` = 1 / ``C``. Penalised logistic regression has one
-minimum, so both must come to the same weights, for two classes and for more. This page checks how closely they do.
+minimum, so both must find the same weights, for two classes and for more. This page checks how closely they agree.
 """
 
 import matplotlib.pyplot as plt
@@ -20,12 +21,12 @@ BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#5F5F5F"
 # %%
 # The same objective
 # ------------------
-# LogisticRegression minimises C times the sum of the losses plus half the squared weights; here it is the sum of the
-# losses plus alpha times half the squared weights. Neither penalises the intercepts. ``alpha`` has to be given: the
+# LogisticRegression minimises C times the sum of the losses plus half the squared weights; skrelu minimises the sum of
+# the losses plus alpha times half the squared weights. Neither penalises the intercepts. ``alpha`` has to be given: the
 # default, ``alpha="evidence"``, chooses it from the data.
 #
 # breast_cancer has two classes and one score, wine three classes and a score for each. The solver "newton-cholesky" of
-# LogisticRegression uses second derivatives and comes to the minimum nearly to the last digit: it is the reference.
+# LogisticRegression uses second derivatives and reaches the minimum nearly to the last digit. It is the reference here.
 
 C = 0.5
 data, deep, reference = {}, {}, {}
@@ -40,7 +41,8 @@ for name, load in (("breast_cancer", load_breast_cancer), ("wine", load_wine)):
     ).fit(X, y)
 
 # %%
-# ``coefs_[0]`` has a row for each feature, as the first layer of any network here; ``coef_`` has a row for each score.
+# In ``coefs_[0]`` each feature has a row of the matrix, as in the first layer of any network here. In ``coef_`` each
+# score has one.
 
 
 def distance(coefs, name):
@@ -94,9 +96,9 @@ diagonal.legend()
 # %%
 # As tol falls
 # ------------
-# By default neither goes that far. ``tol`` bounds the largest component of the gradient of the mean objective, in both;
-# it is 1e-5 here and 1e-4 in LogisticRegression, whose default solver is L-BFGS too. For each tol, how far from the
-# reference do the coefficients stay?
+# With the default ``tol`` neither goes that far. In both, ``tol`` bounds the largest component of the gradient of the
+# mean objective. It is 1e-5 here and 1e-4 in LogisticRegression, whose default solver is L-BFGS too. How far from the
+# reference are the coefficients for each tol?
 
 tols = np.logspace(-2, -12, 11)
 distances, n_iters = {}, {}
@@ -122,11 +124,11 @@ for name, (X, y) in data.items():
 print(f"the last DeepLogisticClassifier:\n    {ours[-1].optimize_result_.message}")
 
 # %%
-# At the same tol, both are at the same distance after as many iterations: it is the same algorithm, from the same
-# start, on the same function, divided by the number of rows in both. LogisticRegression also ends once an iteration
-# lowers this function by less than 64 roundings of the machine, DeepLogisticClassifier at a sixteenth of one; so the
-# curves part, far below where anyone would look at coefficients. To compare the two, give both the same ``tol``. For
-# the minimum to the last digit, "newton-cholesky" is the better tool where the number of features allows it.
+# At the same tol, both are at the same distance after as many iterations: both run the same algorithm from the same
+# start on the same function, the objective divided by the number of rows. LogisticRegression also ends once an
+# iteration lowers this function by less than 64 times the machine epsilon, DeepLogisticClassifier at a sixteenth of it.
+# So the curves separate, at differences that are too small to matter in practice. To compare the two, give both the
+# same ``tol``. For the minimum to the last digit, "newton-cholesky" is better, if the number of features allows it.
 
 for of_ours, of_theirs in distances.values():
     assert np.allclose(of_ours[:5], of_theirs[:5], rtol=0.1)

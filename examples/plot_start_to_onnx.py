@@ -2,18 +2,19 @@
 From a table to a tuned, calibrated, saved and exported model
 =============================================================
 
-Who earns more than 50,000 dollars a year? The table has 30,162 adults of the United States census of 1994; numbers and
-words stand side by side in it, as in most tables. This page goes the whole way with it: read, divide, preprocess,
-fit, tune, calibrate, save, and export to ONNX, where the model runs without Python. All it needs is, from a checkout,
+After this page you can take a mixed table all the way to an exported model: read, split, preprocess, fit, tune,
+calibrate, save, and export to ONNX, where the model runs without Python. The question is who earns more than 50,000
+dollars a year. The table has 30,162 adults of the United States census of 1994. Like most tables it has columns of
+numbers and columns of words. The page needs, from a checkout,
 
 .. code-block:: sh
 
     pip install ".[plot,onnx]" pandas
 
 and :download:`adult.csv.gz <../../examples/data/adult.csv.gz>` (UCI Adult, B. Becker and R. Kohavi, 1996, CC BY 4.0) in
-a folder ``data`` beside the script. With a network
-``sklearn.datasets.fetch_openml("adult", version=2, as_frame=True)`` fetches the same census, under other names of
-columns and with its missing values.
+a folder ``data`` beside the script. If you are online,
+``sklearn.datasets.fetch_openml("adult", version=2, as_frame=True)`` fetches the same census, with other column names
+and with its missing values.
 """
 
 import tempfile
@@ -41,11 +42,11 @@ from skrelu import DeepLogisticClassifier
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#7F7F7F"
 
 # %%
-# Read and divide
-# ---------------
-# ``fnlwgt`` says how many people a row stands for; it is nothing one knows of a person, so it is not a feature. To keep
-# this page quick, 6,000 rows are for training and 10,000 for the test, and the rest is left alone. The test rows are
-# used for judging, never for choosing.
+# Read and split
+# --------------
+# ``fnlwgt`` is the number of people that a row represents. It is not a property of a person, so it is not used as a
+# feature. To keep this page quick, 6,000 rows are for training and 10,000 for the test, and the others are not used.
+# The test rows are used to judge models, never to choose one.
 
 adult = pd.read_csv("data/adult.csv.gz")
 y = adult.pop("income")
@@ -58,8 +59,8 @@ print(X.head(3).T)
 # %%
 # Preprocess
 # ----------
-# A network wants numbers of about the same size. Numeric columns are standardised, the others become a column of 0 and
-# 1 for each of their values. The encoder's output is sparse, and stays so all the way into the fit.
+# A network needs numbers of about the same size. Numeric columns are standardised. Each other column becomes one column
+# of 0 and 1 for each of its values. The encoder's output is sparse, and the fit uses it without making it dense.
 
 numeric = list(X.select_dtypes("number").columns)
 nominal = [name for name in X.columns if name not in numeric]
@@ -73,12 +74,12 @@ preprocess = ColumnTransformer(
 # %%
 # A first fit
 # -----------
-# The pipeline is a classifier like any other. No penalty need be given: ``alpha="evidence"``, the default, finds one
-# for every feature while the network is fitted. ``judge`` prints what a model is worth on the test rows.
+# The pipeline is a classifier like any other. You need not give a penalty: ``alpha="evidence"``, the default, finds one
+# for every feature while the network is fitted. ``judge`` prints how good a model is on the test rows.
 
 
 def judge(name, model):
-    """Print what the model is worth on rows that no fit has seen."""
+    """Print how good the model is on the test rows."""
     p = model.predict_proba(X_test)
     print(
         f"{name:30} log-loss {log_loss(y_test, p):.4f}  "
@@ -100,9 +101,9 @@ judge("one hidden layer of 10 units", first)
 # %%
 # Tune
 # ----
-# What is left to choose is the shape of the network, and whether the evidence is a good guide to the penalty on this
-# table: ``alpha=3``, with early stopping, is the alternative to try (:doc:`/guide/network`). ``GridSearchCV`` compares
-# by cross-validation on the training rows, two fits at a time. The measure is minus the log-loss, which asks for good
+# Two choices remain: the shape of the network, and whether the evidence finds a good penalty on this table. The
+# alternative to the evidence is ``alpha=3`` with early stopping (:doc:`/guide/network`). ``GridSearchCV`` compares them
+# by cross-validation on the training rows, two fits at a time. The score is minus the log-loss, which asks for good
 # probabilities; accuracy only asks on which side of 1/2 they are.
 
 shapes, alphas = [(), (20,), (20, 20)], ["evidence", 3]
@@ -118,8 +119,8 @@ chosen = f"{best.hidden_layer_sizes}, alpha={best.alpha}"
 judge(f"chosen: {chosen}", search)
 
 # %%
-# Two hidden layers overfit under the alphas of the evidence, and do not with a fixed one. Without the comparison one
-# would have drawn the wrong conclusion on depth.
+# Two hidden layers overfit with the alphas of the evidence, and do not with a fixed alpha. Without this comparison, a
+# second layer would have seemed to be harmful in itself.
 
 folds = [search.cv_results_[f"split{fold}_test_score"] for fold in range(3)]
 losses = -np.reshape(folds, (3, len(alphas), len(shapes)))
@@ -141,10 +142,10 @@ assert means[0, 2] > means[1, 2]
 # %%
 # Calibrate
 # ---------
-# Of those to whom the model gives 30%, do 30% earn that much? ``CalibratedClassifierCV`` fits the network to two thirds
-# of the training rows and a sigmoid of its scores to the rest, three times over, and averages the three. Where scores
-# are too sure it corrects them; here they were about right before, as the figures and the picture show. It stands
-# *inside* the pipeline: around a pipeline, skl2onnx 1.20 would write a graph that says something else.
+# Of the people to whom the model gives 30%, do 30% earn that much? ``CalibratedClassifierCV`` fits the network to two
+# thirds of the training rows and a sigmoid of its scores to the others. It does this three times and averages the
+# three. It corrects scores that are too sure. Here they were about right before, as the figures and the picture show.
+# It is *inside* the pipeline, because skl2onnx 1.20 would convert it wrongly around a pipeline.
 
 calibrated = pipeline_of(
     CalibratedClassifierCV(clone(best), method="sigmoid", cv=3)
@@ -169,8 +170,8 @@ axes.set_title("On the diagonal a probability means what it says")
 # %%
 # Save and load
 # -------------
-# One file holds the whole pipeline. Loading a joblib file or a pickle runs what is in it, so load only files you trust;
-# :doc:`/guide/persistence` tells of skops, which does not.
+# One file holds the whole pipeline. Loading a joblib file or a pickle runs code in it, so load only files you trust.
+# :doc:`/guide/persistence` describes skops, which runs no code from the file.
 
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "income.joblib"
@@ -186,8 +187,8 @@ print("The loaded model says the same, bit for bit.")
 # %%
 # Export to ONNX
 # --------------
-# ``skrelu.onnx.register()`` teaches skl2onnx the network; the rest of the pipeline it knows. Every column of the table
-# is an input of its own. Numbers are taken as float64, in which the model was fitted.
+# ``skrelu.onnx.register()`` tells skl2onnx how to convert the network; it can convert the rest of the pipeline already.
+# Every column of the table is a separate input. Numbers are float64, as in the fit.
 
 skrelu.onnx.register()
 inputs = [
@@ -221,8 +222,8 @@ print(
 )
 
 # %%
-# One person, as a dictionary, asked of both. Whom to call rich is for the reader to decide: ``predict`` does at a
-# probability of 1/2, and any other threshold is a comparison with the second probability.
+# The cell predicts one person, given as a dictionary, with both models. ``predict`` uses the threshold 1/2. For any
+# other threshold compare it with the second probability.
 
 person = X_test.iloc[0].to_dict()
 print("\n".join(f"{name:15}{value}" for name, value in person.items()))

@@ -2,10 +2,11 @@
 How sure is the model, far from the data?
 =========================================
 
-Far from all training rows a ReLU network is linear in x, so its score grows without bound and its probability tends
-to 0 or 1, where it has seen nothing. The standard deviation of the score grows as fast. With ``predictive="laplace"``
-the score is divided by what grows with it, and the probability tends to a limit that is neither 0 nor 1.
-:doc:`/uncertainty` derives both.
+After this page you can compare the probabilities of ``predictive="map"`` and ``predictive="laplace"`` far from the
+training rows. There a ReLU network is linear in x, so its score grows without bound. Its probability tends to 0 or 1,
+although there are no training rows. The standard deviation of the score grows as fast. With ``predictive="laplace"``
+the score is divided by a number that grows with this standard deviation, and the probability tends to a limit that is
+neither 0 nor 1. :doc:`/uncertainty` derives both.
 """
 
 import matplotlib.pyplot as plt
@@ -20,7 +21,7 @@ BLUE, ORANGE = "#0072B2", "#D55E00"
 # %%
 # Two moons
 # ---------
-# 200 rows, and a network of two hidden layers whose alphas the evidence chooses.
+# The table has 200 rows. The network has two hidden layers, and the evidence chooses its alphas.
 
 X, y = make_moons(200, noise=0.2, random_state=0)
 model = DeepLogisticClassifier((20, 20), max_iter=2000, random_state=0).fit(X, y)
@@ -38,8 +39,8 @@ def probabilities(points, predictive):
 # %%
 # A wide area
 # -----------
-# The moons lie within two units of the origin. `predictive` is read at prediction, so one fit serves both: "map" is
-# the probability at the weights found, "laplace" the moderated one.
+# The moons lie within two units of the origin. `predictive` is read at prediction, so one fit is enough for both: "map"
+# is the probability at the fitted weights, "laplace" the moderated one.
 
 axis = np.linspace(-8, 8, 161)
 points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
@@ -79,8 +80,9 @@ figure.colorbar(image, ax=panels, label="probability of the black class")
 # %%
 # Going away
 # ----------
-# Left, the standard deviation of the score, by which "laplace" moderates it. Right, from the mean of the rows outwards
-# in 180 directions: how sure the more probable class is, at each distance.
+# The left picture is the standard deviation of the score, which "laplace" uses to moderate it. The right picture
+# follows 180 directions outwards from the mean of the rows. It shows the probability of the more probable class at each
+# distance.
 
 std = model.decision_function(points, return_std=True)[1]
 angles = np.linspace(0, 2 * np.pi, 180, endpoint=False)
