@@ -1,57 +1,50 @@
-"""The estimator: what goes in is checked here, what comes out is written here, and here every warning is given."""
+"""The estimator: it checks what goes in, writes the fitted attributes, and gives every warning."""
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
-from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils import check_random_state
 
-from skrelu._checks import (
-    check_alpha,
-    check_class_weight,
-    check_each_label,
-    check_hidden_layer_sizes,
-    check_known_labels,
-    check_parameters,
-    check_sample_weight,
-    validate_rows,
-)
+from skrelu._attributes import describe_fit
+from skrelu._callbacks import CallbackSupportMixin, FitTask, with_callbacks
+from skrelu._course import Run
+from skrelu._descent import Limits
 from skrelu._evidence import Evidence
 from skrelu._labels import Labels
 from skrelu._network import Network
+from skrelu._order import in_canonical_order
+from skrelu._outcome import Outcome
+from skrelu._parameters import check_alpha, check_hidden_layer_sizes, check_parameters
 from skrelu._penalty import Penalty
 from skrelu._predictor import Predictor
 from skrelu._problem import Problem
-from skrelu._restarts import Run, Settings, fit_from
-from skrelu._results import describe_evidence, describe_run
-from skrelu._solver import NotFiniteError, Outcome
+from skrelu._rounds import EvidenceRounds
+from skrelu._rows import WeightedRows, class_factors, is_counted, weigh_rows
+from skrelu._search import search
+from skrelu._splits import hold_out, hold_out_problem
+from skrelu._strategy import FixedAlpha, Strategy
 from skrelu._threads import Team, count_threads
-from skrelu._training_data import (
-    WeightedRows,
-    class_factors,
-    hold_out,
-    hold_out_problem,
-    in_canonical_order,
-    scale_weights,
-    weigh_rows,
+from skrelu._typing import Array, Parameters
+from skrelu._validation import (
+    check_class_weight,
+    check_known_labels,
+    check_sample_weight,
+    validate_rows_and_labels,
 )
-from skrelu._typing import Array, Parameters, Rows
+from skrelu._warnings import warn_caller
 
 # Below, early_stopping="auto" would hold out fewer than 20 rows by default: docs/decisions/0003 has the measurements.
-_ROWS_FOR_EARLY_STOPPING = 200
+_MIN_ROWS_FOR_EARLY_STOPPING = 200
 
-# Weights of a smaller sum, such as those of AdaBoost, which add up to 1, say that there is not a row for each class.
-_FEWEST_ROWS = 2
+# A smaller total weight, such as that of AdaBoost, which is 1, says that there is not a row for each class.
+_MIN_TOTAL_WEIGHT = 2
 
 
-class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
+class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     r"""Logistic regression grown deep: a ReLU network fitted to all rows at once by L-BFGS.
 
     The model is :math:`\Pr(Y = y \mid x) = \sigma(y f(x))` for two classes, y in {-1, +1}, with f a ReLU network of any
@@ -240,6 +233,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
     True
     """
 
+    __module__ = "skrelu"  # the path by which files and users know it
+
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),
@@ -343,21 +338,19 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
         sample_weight_val: Any,
     ) -> None:
         is_continued = self.warm_start and hasattr(self, "coefs_")
-        X, y = self._validate_rows(X, y, "y", reset=not is_continued)
+        X, y = validate_rows_and_labels(self, X, y, "y", reset=not is_continued)
         weights = check_sample_weight(sample_weight, X)
-        if isinstance(self.alpha, str) and weights is not None and 0 < weights.sum() < _FEWEST_ROWS:
-            warnings.warn(
+        if isinstance(self.alpha, str) and weights is not None and 0 < weights.sum() < _MIN_TOTAL_WEIGHT:
+            warn_caller(
                 f"alpha='evidence' counts weights as rows, and sample_weight adds up to {weights.sum():.3g} rows, from "
                 "which nothing can be learned. Multiply the weights, best to a mean of 1, or set alpha to a number.",
                 UserWarning,
-                stacklevel=4,
             )
-        scaled, exponent = scale_weights(weights)
-        labels = Labels.of(y, None if scaled is None else scaled > 0)
+        labels = Labels.of(y, is_counted(weights))
         check_class_weight(self.class_weight, labels)
         targets = labels.encode(y)
-        factors = class_factors(labels, self.class_weight, targets, scaled)
-        training = weigh_rows(X, labels, targets, factors, scaled)
+        factors = class_factors(labels, self.class_weight, targets, weights)
+        training = weigh_rows(X, labels, targets, factors, weights)
         validation = self._validate_held_out(labels, factors, X_val, y_val, sample_weight_val)
         network = Network((X.shape[1], *hidden_layer_sizes, labels.n_outputs))
         previous = self._previous_parameters(network, labels) if is_continued else None
@@ -366,72 +359,41 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
         training = in_canonical_order(training, merge=not holds_out)
         if holds_out:
             training, validation = hold_out(training, labels, self.validation_fraction, random_state)
-        penalty, alphas = self._penalty(network, is_continued)
-        with np.errstate(over="ignore"):
-            weight_scale = float(np.ldexp(1.0, -exponent))
-        chooses_alpha = isinstance(self.alpha, str)
-        evidence = None
-        if chooses_alpha or self.predictive == "laplace":
-            n_terms = None if isinstance(self.n_curvature_terms, str) else int(self.n_curvature_terms)
-            evidence = Evidence(penalty, weight_scale, n_terms, random_state.randint(2**31 - 1))
-        problem = Problem(
-            network,
-            labels,
-            training,
-            validation,
-            penalty,
-            np.ldexp(alphas, -exponent),
-            weight_scale,
-            evidence,
-            chooses_alpha,
-        )
-        data = {"X": X, "y": y, "metadata": None if weights is None else {"sample_weight": weights}}
-        self._solve(problem, previous, random_state, data)
+        strategy = self._strategy(network, is_continued, random_state)
+        problem = Problem(network, labels, training, validation, strategy)
 
-    def _solve(
-        self,
-        problem: Problem,
-        previous: Parameters | None,
-        random_state: np.random.RandomState,
-        data: dict[str, Any],
-    ) -> None:
-        """Search from every start and write the fitted attributes."""
         # Without a hidden layer the objective is convex: another start would end at the same point.
-        n_init = self.n_init if problem.network.has_hidden_layers else 1
-        context = self._init_callback_context(max_subtasks=self.max_iter if n_init == 1 else n_init)
-        context.call_on_fit_task_begin(estimator=self, **data)
+        n_init = self.n_init if network.has_hidden_layers else 1
+        task = FitTask.of_fit(self, X, y, weights, max_subtasks=self.max_iter if n_init == 1 else n_init)
         with Team(count_threads(self.n_jobs)) as team:
-            try:
-                run = fit_from(
-                    problem,
-                    problem.starts(n_init, previous, random_state),
-                    team,
-                    self._settings(problem, n_init),
-                    context=context,
-                    estimator=self,
-                    data=data,
-                )
-            except NotFiniteError as error:
-                raise ValueError(f"A fit cannot begin, as {error}: {problem.describe_scale()}") from error
-        fitted = problem.describe(run.kept.parameters) | describe_run(run) | describe_evidence(problem, run)
-        if not all(np.isfinite(part).all() for part in fitted["coefs_"] + fitted["intercepts_"]):
-            raise ValueError(f"The fitted weights overflow: {problem.describe_scale()}")
-        context.call_on_fit_task_end(estimator=self, **data, reconstruction_attributes=fitted)
-        self._warn_of(run)  # which may be an error to the caller, and then nothing is written
+            run = search(
+                problem,
+                problem.datafits(team),
+                problem.starts(n_init, previous, random_state),
+                limits_of(self, network, has_validation=validation is not None),
+                task=task,
+                n_init=n_init,
+                verbose=bool(self.verbose),
+            )
+        fitted = describe_fit(problem, run)
+        task.end(fitted)
+        warn_of_outcome(run, self)  # which may be an error to the caller, and then nothing is written
         self.__dict__.update(fitted)
 
-    def _penalty(self, network: Network, is_continued: bool) -> tuple[Penalty, Array]:
-        """Return the groups of weights and their alphas, or where the search for these begins."""
+    def _strategy(self, network: Network, is_continued: bool, random_state: np.random.RandomState) -> Strategy:
+        """Return how alpha comes about."""
+        n_terms = None if isinstance(self.n_curvature_terms, str) else int(self.n_curvature_terms)
         if not isinstance(self.alpha, str):
-            grouping = "layer" if np.ndim(self.alpha) else "shared"
-            return Penalty(network, grouping), np.atleast_1d(np.asarray(self.alpha, dtype=np.float64))
-        penalty = Penalty(network, self.alpha_grouping)
-        alphas = np.ones(penalty.n_groups)
-        is_same = np.size(getattr(self, "alpha_", ())) == penalty.n_groups
-        is_same = is_same and (self.feature_relevance_ is not None) == penalty.divides_features
+            penalty = Penalty.of(network, "layer" if np.ndim(self.alpha) else "shared", self.alpha)
+            if self.predictive != "laplace":
+                return FixedAlpha(penalty, None)
+            return FixedAlpha(penalty, Evidence(n_terms, random_state.randint(2**31 - 1)))
+        penalty = Penalty.of(network, self.alpha_grouping)
+        is_same = np.size(getattr(self, "alpha_", ())) == len(penalty.alphas)
+        is_same = is_same and (self.feature_relevance_ is not None) == penalty.is_by_feature
         if is_continued and is_same and np.all(np.asarray(self.alpha_) > 0):
-            alphas *= self.alpha_
-        return penalty, alphas
+            penalty = penalty.with_alphas(penalty.alphas * self.alpha_)
+        return EvidenceRounds(penalty, Evidence(n_terms, random_state.randint(2**31 - 1)))
 
     def _holds_out(self, network: Network, training: WeightedRows, labels: Labels) -> bool:
         """Return whether to hold rows out; "auto" does where it was measured to pay, and where it can be done."""
@@ -440,25 +402,9 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
         return (
             not isinstance(self.alpha, str)
             and network.has_hidden_layers
-            and training.n_rows >= _ROWS_FOR_EARLY_STOPPING
+            and training.n_rows >= _MIN_ROWS_FOR_EARLY_STOPPING
             and hold_out_problem(training, labels, self.validation_fraction) is None
         )
-
-    def _settings(self, problem: Problem, n_init: int) -> Settings:
-        # Minima of a network may lie on kinks, where the gradient does not vanish: there the fall of the objective
-        # tells when to end. Without a hidden layer there are no kinks, and tol means what it means for a convex fit.
-        is_smooth = not problem.network.has_hidden_layers and problem.validation is None
-        n_iter_no_change = np.inf if is_smooth else self.n_iter_no_change
-        return Settings(self.max_iter, self.max_fun, self.tol, n_iter_no_change, n_init, self.verbose)
-
-    def _validate_rows(self, X: Any, y: Any, name: str, *, reset: bool) -> tuple[Rows, Array]:
-        """Return X in a dtype that is computed in, and y as an array: 1-d, or 2-d with several columns."""
-        check_each_label(y, name)
-        n_needed = 2 if name == "y" else 1
-        X, y = validate_rows(self, X, y, multi_output=True, ensure_min_samples=n_needed, reset=reset)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y.toarray() if issparse(y) else y, warn=True)
-        return X, y
 
     def _validate_held_out(
         self, labels: Labels, factors: Array | None, X_val: Any, y_val: Any, sample_weight_val: Any
@@ -472,14 +418,12 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
         if not self.early_stopping:  # "auto" takes them
             raise ValueError("X_val and y_val are for early stopping: set early_stopping=True, or leave them out.")
         try:
-            X, y = self._validate_rows(X_val, y_val, "y_val", reset=False)
+            X, y = validate_rows_and_labels(self, X_val, y_val, "y_val", reset=False)
             weights = check_sample_weight(sample_weight_val, X, "sample_weight_val")
         except (ValueError, TypeError) as error:
             raise type(error)(f"X_val, y_val or sample_weight_val is not valid: {error}") from error
         check_known_labels(y, labels)
-        targets = labels.encode(y)
-        scaled, _ = scale_weights(weights)
-        return weigh_rows(X, labels, targets, factors, scaled)
+        return weigh_rows(X, labels, labels.encode(y), factors, weights)
 
     def _previous_parameters(self, network: Network, labels: Labels) -> Parameters:
         """Return the parameters of the previous fit as a start, after checking that they fit."""
@@ -497,33 +441,27 @@ class DeepLogisticClassifier(CallbackSupportMixin, ClassifierMixin, Predictor):
             )
         return network.join(self.coefs_, self.intercepts_).astype(np.float64)
 
-    def _warn_of(self, run: Run, stacklevel: int = 6) -> None:
-        outcome = run.outcome
-        if outcome is Outcome.INTERRUPTED:
-            warnings.warn("Training interrupted by user. The best iterate so far is kept.", UserWarning, stacklevel)
-        elif outcome in _ADVICE:
-            warnings.warn(
-                f"L-BFGS ended before it found a minimum: {outcome.message} (n_iter_={run.n_iter}, max_iter="
-                f"{self.max_iter}, max_fun={self.max_fun}). {_ADVICE[outcome]}",
-                ConvergenceWarning,
-                stacklevel,
-            )
 
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.classifier_tags.multi_label = True
-        return tags
+def limits_of(estimator: Any, network: Network, *, has_validation: bool) -> Limits:
+    """Return the hyper-parameters that end a descent."""
+    # Minima of a network may lie on kinks, where the gradient does not vanish: there the fall of the objective tells
+    # when to end. Without a hidden layer there are no kinks, and tol means what it means for a convex fit.
+    is_smooth = not network.has_hidden_layers and not has_validation
+    n_iter_no_change = np.inf if is_smooth else estimator.n_iter_no_change
+    return Limits(estimator.max_iter, estimator.max_fun, estimator.tol, n_iter_no_change)
 
 
-_ADVICE = {
-    Outcome.MAX_ITER: "Increase max_iter, set alpha to a larger number, or standardise X.",
-    Outcome.MAX_FUN: "Increase max_fun, set alpha to a larger number, or standardise X.",
-    Outcome.ALPHA: "Increase max_iter, or choose another alpha_grouping.",
-    Outcome.CURVATURE: "Standardise X, rescale sample_weight, or set alpha to a number.",
-    Outcome.LINE_SEARCH: "Standardise X, or set alpha to a larger number; a larger tol would accept this point.",
-    Outcome.OVERFLOW: "The last finite iterate is kept. Standardise X, or set alpha to a larger number.",
-}
+def warn_of_outcome(run: Run, estimator: Any) -> None:
+    """Warn of a fit that was interrupted, or that ended before it found a minimum."""
+    outcome = run.outcome
+    if outcome is Outcome.INTERRUPTED:
+        warn_caller("Training interrupted by user. The best iterate so far is kept.", UserWarning)
+    elif outcome.advice:
+        warn_caller(
+            f"L-BFGS ended before it found a minimum: {outcome.message} (n_iter_={run.n_iter}, max_iter="
+            f"{estimator.max_iter}, max_fun={estimator.max_fun}). {outcome.advice}",
+            ConvergenceWarning,
+        )
 
 
 @contextmanager

@@ -83,33 +83,39 @@ class Curvature:
     terms : Terms
     alphas : list of number or ndarray of shape (n_features,)
         Of each layer, positive; for the first one perhaps of each feature.
-    share : float
-        The mean leverage that the first guess at c is made of.
+    mean_leverage : float
+        The first guess at c takes this leverage for all terms.
     n_corrections : int
-        How many factorisations to spend on c.
+        The number of factorisations that improve c.
 
     Attributes
     ----------
-    share : float
-        The mean leverage of the terms that were not certain to be in, 0 if all were.
+    mean_leverage : float
+        Over the terms that were not certain to be in; 0 if all were.
     """
 
     def __init__(
-        self, layers: list[Array], terms: Terms, alphas: list[Array], *, share: float = 0.0, n_corrections: int = 1
+        self,
+        layers: list[Array],
+        terms: Terms,
+        alphas: list[Array],
+        *,
+        mean_leverage: float = 0.0,
+        n_corrections: int = 1,
     ) -> None:
         self.terms = terms
         self.alphas = alphas
         self.tangents = Tangents.of(layers, terms.rows, terms.slopes)
         kernel = self.tangents.kernel(self.tangents, alphas)
         missing = 1 - terms.inclusion
-        self.share = 0.0
-        self.damping = 1 - share * missing
+        self.mean_leverage = 0.0
+        self.damping = 1 - mean_leverage * missing
         for number in range(1 if terms.is_complete else n_corrections):
             if number > 0:
                 self.damping = np.maximum(self._remainders / (missing + terms.inclusion * self._remainders), 1e-12)
             self._factorise(kernel)
         if not terms.is_complete:
-            self.share = float(missing @ self._leverages) / missing.sum()
+            self.mean_leverage = float(missing @ self._leverages) / missing.sum()
 
     def _factorise(self, kernel: Array) -> None:
         matrix = kernel.copy()

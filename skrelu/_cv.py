@@ -1,37 +1,39 @@
-"""The penalty chosen by cross-validation: in every fold a path of fits, each begun where the one before it ended."""
+"""The penalty chosen by cross-validation: in every fold a path of fits, each begun at the solution before it."""
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from inspect import signature
 from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from sklearn import get_config
-from sklearn.callback import with_callbacks
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.parallel import Parallel, delayed
 
-from skrelu._checks import (
-    check_alphas,
-    check_class_weight,
-    check_hidden_layer_sizes,
-    check_parameters,
-    check_sample_weight,
-)
-from skrelu._classifier import DeepLogisticClassifier
-from skrelu._folds import divide
+from skrelu._attributes import describe_fit
+from skrelu._callbacks import CallbackSupportMixin, FitTask, with_callbacks
+from skrelu._classifier import DeepLogisticClassifier, limits_of, warn_of_outcome
+from skrelu._course import Run
 from skrelu._labels import Labels
-from skrelu._path import PathStep, TaskOf, climb, minus_log_loss, score_path
-from skrelu._training_data import scale_weights
+from skrelu._network import Network
+from skrelu._parameters import check_alphas, check_hidden_layer_sizes, check_parameters
+from skrelu._path import PathTable, fit_path
+from skrelu._posterior import NoPosterior
+from skrelu._predictor import Predictor, finite_scores
+from skrelu._private_sklearn import _check_method_params, scorer_takes_weights
+from skrelu._problem import Problem
+from skrelu._rows import is_counted, scale_weights
+from skrelu._splits import Fold, split_folds
 from skrelu._typing import Array, Rows
+from skrelu._validation import check_class_weight, check_sample_weight, validate_rows_and_labels
+from skrelu._warnings import warn_caller
 
 
-class DeepLogisticClassifierCV(DeepLogisticClassifier):
+class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
     r"""DeepLogisticClassifier whose penalty is chosen by cross-validation.
 
     In every fold the network is fitted to the training rows at each of the `alphas`, from the weakest to the strongest,
@@ -145,9 +147,11 @@ class DeepLogisticClassifierCV(DeepLogisticClassifier):
     True
     """
 
-    # What the methods of prediction ask for: there is no curvature here to make variances of.
+    __module__ = "skrelu"  # the path by which files and users know it
+
+    # For the methods of prediction: the curvature is not measured here, so there are no variances.
     predictive = "map"
-    _posterior = None
+    _posterior = NoPosterior.NOT_MEASURED
 
     def __init__(
         self,
@@ -214,34 +218,38 @@ class DeepLogisticClassifierCV(DeepLogisticClassifier):
         UserWarning
             If the last fit was interrupted (Ctrl-C), the best iterate is kept; or if `scoring` takes no weights.
         """
-        step = self._check_parameters()
+        model = self._check_parameters()
         alphas = check_alphas(self.alphas)
         scorer = self._scorer()
         if params and not get_config()["enable_metadata_routing"]:
             raise TypeError(f"fit takes {sorted(params)} only with scikit-learn's metadata routing enabled.")
         with _blank(self):
-            self._fit_paths(step, alphas, scorer, X, y, sample_weight, params)
+            self._fit_paths(model, alphas, scorer, X, y, sample_weight, params)
         return self
 
     def _fit_paths(
-        self, step: PathStep, alphas: Array, scorer: Any, X: Any, y: Any, sample_weight: Any, params: dict[str, Any]
+        self,
+        model: DeepLogisticClassifier,
+        alphas: Array,
+        scorer: Any,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        params: dict[str, Any],
     ) -> None:
-        X, y = self._validate_rows(X, y, "y", reset=True)
+        X, y = validate_rows_and_labels(self, X, y, "y", reset=True)
         weights = check_sample_weight(sample_weight, X)
-        scaled, _ = scale_weights(weights)
-        labels = Labels.of(y, None if scaled is None else scaled > 0)
+        labels = Labels.of(y, is_counted(weights))
         check_class_weight(self.class_weight, labels)
         split_params, score_params = self._route(scorer, weights, params)
-        folds = divide(self.cv, X, y, labels, scaled, split_params)
+        folds = split_folds(self.cv, X, y, labels, is_counted(weights), split_params)
+        table = PathTable(X, labels, labels.encode(y), weights, self.class_weight)
+        table = table.ranked([*(train for train, _ in folds), *([None] if self.refit else [])])
 
-        data = {"X": X, "y": y, "metadata": None if weights is None else {"sample_weight": weights}}
-        context = self._init_callback_context(max_subtasks=int(self.refit))
-        context.call_on_fit_task_begin(estimator=self, **data)
-        score = delayed(score_path)
+        task = FitTask.of_fit(self, X, y, weights, max_subtasks=int(self.refit))
+        score = delayed(_score_path)
         scores = np.array(
-            Parallel(n_jobs=self.n_jobs)(
-                score(step, alphas, X, y, weights, fold, scorer or minus_log_loss, score_params) for fold in folds
-            )
+            Parallel(n_jobs=self.n_jobs)(score(model, alphas, table, y, fold, scorer, score_params) for fold in folds)
         )
         means = np.sort(scores, axis=0).mean(axis=0)  # sorted, so that the same scores in other folds are a tie
         chosen = int(np.flatnonzero(means == means.max())[-1])
@@ -251,31 +259,33 @@ class DeepLogisticClassifierCV(DeepLogisticClassifier):
         self.classes_ = labels.classes
         self.alphas_, self.alpha_ = alphas, float(alphas[chosen])
         self.scores_, self.best_score_ = scores, float(means[chosen])
-        if self.refit:
-            for _ in climb(step, alphas[:chosen], X, y, weights):
-                pass
-            step.set_params(alpha=self.alpha_, verbose=self.verbose)
-            step.context = TaskOf(self, context.subcontext(task_name="refit", max_subtasks=self.max_iter))
-            step.fit(X, y, weights)
-            self.__dict__.update(_fitted(step) | _fitted(self))
-        context.call_on_fit_task_end(estimator=self, **data, reconstruction_attributes=_fitted(self))
-        if self.refit:
-            DeepLogisticClassifier._warn_of(step, step.run, stacklevel=5)  # which may be an error to the caller
+        if not self.refit:
+            task.end(_fitted(self))
+            return
+        refit = task.subtask("refit", max_subtasks=self.max_iter)
+        refit.begin()
+        path = _path(model, alphas[: chosen + 1], table, None, last_task=refit, verbose=bool(self.verbose))
+        *_, (problem, run) = path
+        fitted = describe_fit(problem, run)
+        refit.end(fitted)
+        self.__dict__.update(_public(fitted) | _fitted(self))
+        task.end(_fitted(self))
+        warn_of_outcome(run, self)  # which may be an error to the caller
 
-    def _check_parameters(self) -> PathStep:
-        """Return the estimator that climbs the paths, after checking what it shares with this one, and `refit`."""
+    def _check_parameters(self) -> DeepLogisticClassifier:
+        """Check what is shared with DeepLogisticClassifier, and `refit`; return the estimator of each fit."""
         check_hidden_layer_sizes(self.hidden_layer_sizes)
         shared = set(self.get_params(deep=False)) - {"alphas", "cv", "scoring", "refit"}
         options = {name: getattr(self, name) for name in shared}
-        step = PathStep(**options, alpha=1.0, early_stopping=False, warm_start=True)
-        check_parameters(step)
+        model = DeepLogisticClassifier(**options, alpha=1.0, early_stopping=False)
+        check_parameters(model)
         if not isinstance(self.refit, bool | np.bool_):
             raise TypeError(f"refit must be True or False, got {self.refit!r}.")
         # An integer is kept, so that a path of one alpha is the fit of DeepLogisticClassifier. Otherwise one is drawn,
         # so that the folds share it whichever comes first.
         if not isinstance(self.random_state, Integral):
-            step.random_state = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        return step.set_params(n_jobs=None, verbose=0)
+            model.random_state = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        return model.set_params(n_jobs=None, verbose=0)
 
     def _scorer(self) -> Any:
         """Return the scorer, None for the default one."""
@@ -296,11 +306,10 @@ class DeepLogisticClassifierCV(DeepLogisticClassifier):
         if get_config()["enable_metadata_routing"]:
             routed = process_routing(self, "fit", sample_weight=weights, **params)
             return dict(routed.splitter.split), by_weight if scorer is None else dict(routed.scorer.score)
-        if scorer is not None and by_weight and not _takes_weights(scorer):
-            warnings.warn(
+        if scorer is not None and by_weight and not scorer_takes_weights(scorer):
+            warn_caller(
                 f"scoring={self.scoring!r} takes no sample_weight, so the scores of the folds are not weighted.",
                 UserWarning,
-                stacklevel=5,
             )
             return {}, {}
         return {}, by_weight
@@ -328,18 +337,67 @@ class DeepLogisticClassifierCV(DeepLogisticClassifier):
         return super()._scores(X)
 
 
-def _takes_weights(scorer: Any) -> bool:
-    if hasattr(scorer, "_accept_sample_weight"):  # scikit-learn's own take any keyword
-        return bool(scorer._accept_sample_weight())
-    return "sample_weight" in signature(scorer).parameters
+def _path(
+    model: DeepLogisticClassifier, alphas: Array, table: PathTable, train: Array | None, **options: Any
+) -> Iterator[tuple[Problem, Run]]:
+    """Fit the path of an estimator on some rows of a table, or on all."""
+    hidden_layer_sizes = check_hidden_layer_sizes(model.hidden_layer_sizes)
+    network = Network((table.X.shape[1], *hidden_layer_sizes, table.labels.n_outputs))
+    limits = limits_of(model, network, has_validation=False)
+    yield from fit_path(network, table.labels, table.training(train), alphas, model.random_state, limits, **options)
 
 
-def _fitted(estimator: DeepLogisticClassifier) -> dict[str, Any]:
-    return {name: value for name, value in vars(estimator).items() if name.endswith("_") and not name.startswith("_")}
+def _score_path(
+    model: DeepLogisticClassifier,
+    alphas: Array,
+    table: PathTable,
+    y: Array,
+    fold: Fold,
+    scorer: Any,
+    score_params: dict[str, Any],
+) -> list[float]:
+    """Return the score of each alpha in one fold."""
+    train, test = fold
+    params = _check_method_params(table.X, score_params, indices=test)
+    X_test, y_test, targets = table.X[test], y[test], table.targets[test]
+    scores = []
+    for alpha, (problem, run) in zip(alphas, _path(model, alphas, table, train), strict=True):
+        model = clone(model).set_params(alpha=float(alpha))
+        model.__dict__.update(describe_fit(problem, run), n_features_in_=table.X.shape[1])
+        if scorer is None:
+            value = _minus_log_loss(model, X_test, table.labels, targets, **params)
+        else:
+            value = scorer(model, X_test, y_test, **params)
+        try:
+            scores.append(float(value))
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"scoring must return a number, got {value!r}.") from error
+        if np.isnan(scores[-1]):
+            raise ValueError(f"scoring returned nan at alpha={alpha:.4g}, for {len(test)} test rows.")
+    return scores
+
+
+def _minus_log_loss(
+    model: DeepLogisticClassifier, X: Rows, labels: Labels, targets: Array, sample_weight: Array | None = None
+) -> float:
+    """Return minus the weighted mean of the losses of the rows (nats), summed over the labels of multilabel targets."""
+    scores = finite_scores(model.coefs_, model.intercepts_, X, model.n_jobs).astype(np.float64)
+    weights = None if sample_weight is None else scale_weights(sample_weight)[0]
+    with np.errstate(all="ignore"):
+        total = labels.loss.value_and_slopes(scores, targets, weights)
+    return -total / (len(scores) if weights is None else float(weights.sum()))
+
+
+def _public(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in attributes.items() if name.endswith("_") and not name.startswith("_")}
+
+
+def _fitted(estimator: Predictor) -> dict[str, Any]:
+    return _public(estimator.__dict__)
 
 
 @contextmanager
-def _blank(estimator: DeepLogisticClassifier) -> Iterator[None]:
+def _blank(estimator: Predictor) -> Iterator[None]:
     """Take the fitted attributes from an estimator, and give them back if what follows raises."""
     before = _fitted(estimator)
     try:
@@ -351,6 +409,6 @@ def _blank(estimator: DeepLogisticClassifier) -> Iterator[None]:
         raise
 
 
-def _forget(estimator: DeepLogisticClassifier) -> None:
+def _forget(estimator: Predictor) -> None:
     for name in _fitted(estimator):
         delattr(estimator, name)

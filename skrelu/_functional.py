@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
-from skrelu._checks import FLOAT_DTYPES, check_each_label, check_sample_weight
+from skrelu._datafit import Datafit
 from skrelu._labels import Labels, check_indicator
 from skrelu._loss import BinaryLoss, Loss, MultinomialLoss
 from skrelu._network import Network
 from skrelu._objective import Objective
+from skrelu._penalty import Penalty
 from skrelu._threads import Team
 from skrelu._typing import Array
+from skrelu._validation import FLOAT_DTYPES, check_each_label, check_sample_weight
 
 
 def loss_and_gradient(
@@ -99,10 +101,11 @@ def loss_and_gradient(
     weights = check_sample_weight(sample_weight, X)
     loss, targets = _encode(y, network.layer_sizes[-1])
     with Team(1) as team:
-        objective = Objective(network, loss, X, targets, team=team, sample_weight=weights, alpha=float(alpha))
-        value, gradient = objective(parameters)
-    coef_grads, intercept_grads = network.split(gradient * objective.total_weight)
-    return value * objective.total_weight, coef_grads, intercept_grads
+        datafit = Datafit(network, loss, X, targets, team=team, sample_weight=weights)
+        objective = Objective(datafit, Penalty.of(network, "shared", float(alpha))) if alpha else datafit
+        value, gradient = objective.value_and_gradient(parameters)
+    coef_grads, intercept_grads = network.split(gradient * datafit.total_weight)
+    return value * datafit.total_weight, coef_grads, intercept_grads
 
 
 def _check_layers(coefs: Sequence[Any], intercepts: Sequence[Any]) -> tuple[Network, Array]:

@@ -15,55 +15,51 @@ if no term of the row was drawn, and s_i Lambda_i stands for what the terms of t
 import numpy as np
 
 from skrelu._curvature import Curvature, Tangents
+from skrelu._datafit import Datafit
 from skrelu._network import trace_rows
-from skrelu._objective import Objective
 from skrelu._typing import Array, Parameters
 
-_MOST_VALUES = 2**22
-_ROUNDING = 1e-8
-_LEAST_ROWS = 100
+_MAX_VALUES = 2**22  # of the kernel between rows and terms
+_MIN_ROWS = 100
+_MIN_REMAINDER = 1e-8  # of one minus a leverage
 
 
 @np.errstate(all="ignore")
-def leave_one_out_loss(
-    objective: Objective, parameters: Parameters, curvature: Curvature, weight_scale: float, seed: int
-) -> float:
-    """Return the mean loss (nats) of rows left out one at a time, over some drawn by the seed if they are many.
+def leave_one_out_loss(datafit: Datafit, parameters: Parameters, curvature: Curvature, seed: int) -> float:
+    """Return the weighted mean loss (nats) of rows left out one at a time, over rows drawn by the seed if many.
 
     Parameters
     ----------
-    objective : Objective
+    datafit : Datafit
     parameters : ndarray of shape (n_parameters,)
-        A minimum of the objective.
+        A minimum of data term and penalty.
     curvature : Curvature
-        There.
-    weight_scale : float
-        What the objective's weights were multiplied by.
+        At that minimum.
     seed : int
     """
-    n_outputs = objective.network.layer_sizes[-1]
-    n_rows = min(objective.n_rows, max(_MOST_VALUES // (len(curvature.factor) * n_outputs), _LEAST_ROWS))
-    numbers = np.sort(np.random.default_rng(seed).permutation(objective.n_rows)[:n_rows])
-    X, targets, weights = objective.take(numbers)
-    layers = objective.network.layers(parameters)
+    n_outputs = datafit.network.layer_sizes[-1]
+    n_rows = min(datafit.n_rows, max(_MAX_VALUES // (len(curvature.factor) * n_outputs), _MIN_ROWS))
+    numbers = np.sort(np.random.default_rng(seed).permutation(datafit.n_rows)[:n_rows])
+    X, targets, weights = datafit.take(numbers)
+    layers = datafit.network.layers(parameters)
     _, scores = trace_rows(layers, X)
 
     tangents = [Tangents.of(layers, X, np.tile(direction, (n_rows, 1))) for direction in np.eye(n_outputs)]
     covariances = curvature.covariances(tangents)
     every = np.arange(n_rows)
-    roots = np.stack([objective.loss.curvature_columns(scores, 0 * every + k) for k in range(n_outputs)], axis=1)
+    roots = np.stack([datafit.loss.root_columns(scores, 0 * every + k) for k in range(n_outputs)], axis=1)
     drawn = _weights_drawn(curvature, numbers[:, np.newaxis] * n_outputs + np.arange(n_outputs))
-    roots *= np.sqrt(drawn * (weights / weight_scale)[:, np.newaxis])[:, :, np.newaxis]
+    roots *= np.sqrt(drawn * weights[:, np.newaxis])[:, :, np.newaxis]
     slopes = scores.copy()
-    objective.loss.value_and_slopes(slopes, targets, weights / weight_scale)
+    datafit.loss.value_and_slopes(slopes, targets, weights)
 
     # V (I - Lambda V)^-1 = V + V R^T (I - R V R^T)^-1 R V with Lambda = R^T R, the inverse of a positive matrix.
     leverages, vectors = np.linalg.eigh(roots @ covariances @ roots.transpose(0, 2, 1))
     moved = covariances @ slopes[:, :, np.newaxis]
-    along = vectors.transpose(0, 2, 1) @ (roots @ moved) / np.maximum(1 - leverages, _ROUNDING)[:, :, np.newaxis]
+    along = vectors.transpose(0, 2, 1) @ (roots @ moved) / np.maximum(1 - leverages, _MIN_REMAINDER)[:, :, np.newaxis]
     moved += covariances @ (roots.transpose(0, 2, 1) @ (vectors @ along))
     scores += moved[:, :, 0]
-    return objective.loss.value_and_slopes(scores, targets, weights) / float(weights.sum())
+    return datafit.loss.value_and_slopes(scores, targets, weights) / float(weights.sum())
 
 
 def _weights_drawn(curvature: Curvature, numbers: Array) -> Array:

@@ -31,15 +31,15 @@ class Loss(Protocol):
         sample_weight : ndarray of shape (n_rows,) or None
         """
 
-    def curvature_lengths(self, scores: Array) -> Array:
+    def root_squared_norms(self, scores: Array) -> Array:
         """Return ||l_k||^2 for the columns l_k of a root of the second derivative, Lambda = sum_k l_k l_k^T.
 
         Returns
         -------
-        lengths : ndarray of shape (n_rows, n_outputs)
+        squared_norms : ndarray of shape (n_rows, n_outputs)
         """
 
-    def curvature_columns(self, scores: Array, outputs: Array) -> Array:
+    def root_columns(self, scores: Array, outputs: Array) -> Array:
         """Return for each row its column l_k, k = outputs[row], of shape (n_rows, n_outputs)."""
 
     def probabilities(self, scores: Array) -> Array:
@@ -74,10 +74,10 @@ class BinaryLoss:
         np.negative(scores, out=scores)
         return _weigh(losses, scores, sample_weight)
 
-    def curvature_lengths(self, scores: Array) -> Array:
+    def root_squared_norms(self, scores: Array) -> Array:
         return expit(scores) * expit(-scores)
 
-    def curvature_columns(self, scores: Array, outputs: Array) -> Array:
+    def root_columns(self, scores: Array, outputs: Array) -> Array:
         """Lambda = diag(p (1 - p)), so l_k = sqrt(p_k (1 - p_k)) e_k."""
         columns = np.zeros_like(scores)
         places = (np.arange(len(scores)), outputs)
@@ -117,7 +117,7 @@ class MultinomialLoss:
         np.divide(terms.T, totals[:, np.newaxis], out=scores)
         return _weigh(losses, scores, sample_weight)
 
-    def curvature_lengths(self, scores: Array) -> Array:
+    def root_squared_norms(self, scores: Array) -> Array:
         p = softmax(scores, axis=1)
         # ||e_k - p||^2 is (1 - p_k)^2 and the squares of the others, summed without them where p_k is the largest: a
         # difference would lose the digits of a row that is certain.
@@ -128,7 +128,7 @@ class MultinomialLoss:
         others[largest] = squares.sum(axis=1)
         return p * (np.square(_complements(p)) + others)
 
-    def curvature_columns(self, scores: Array, outputs: Array) -> Array:
+    def root_columns(self, scores: Array, outputs: Array) -> Array:
         """Lambda = diag(p) - p p^T = sum_k p_k (e_k - p)(e_k - p)^T, so l_k = sqrt(p_k) (e_k - p)."""
         p = softmax(scores, axis=1)
         places = (np.arange(len(scores)), outputs)

@@ -1,99 +1,125 @@
-"""Fits at one penalty after the other, each begun where the one before it ended, and what they score."""
+"""Fits at one penalty after the other, each begun at the solution of the one before it."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.utils.validation import _check_method_params
 
-from skrelu._classifier import DeepLogisticClassifier
-from skrelu._folds import Fold
-from skrelu._restarts import Run
-from skrelu._solver import Outcome
-from skrelu._training_data import scale_weights
+from skrelu._callbacks import FitTask
+from skrelu._course import Run
+from skrelu._descent import Limits
+from skrelu._labels import Labels
+from skrelu._network import Network
+from skrelu._order import in_canonical_order, is_small, rank_rows
+from skrelu._outcome import Outcome
+from skrelu._penalty import Penalty
+from skrelu._problem import Problem
+from skrelu._rows import WeightedRows, class_factors, weigh_rows
+from skrelu._search import search
+from skrelu._strategy import FixedAlpha
+from skrelu._threads import Team, count_threads
 from skrelu._typing import Array, Rows
 
 
-@dataclass
-class TaskOf:
-    """A task of scikit-learn's callback protocol, in whose hooks `estimator` stands for the one that is fitted.
+@dataclass(frozen=True)
+class PathTable:
+    """A table on which paths are fitted: checked, labelled and ranked once for all folds and alphas.
 
-    Callbacks know the estimator that they are set on: ScoringMonitor looks its scorer up by it.
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+    labels : Labels
+    targets : ndarray
+        As `labels` encodes them.
+    sample_weight : ndarray of shape (n_samples,) or None
+    class_weight : dict, 'balanced' or None
+    ranks : ndarray of shape (n_samples,) or None
+        Those of the rows of all folds that are small enough to be put in order.
     """
 
-    estimator: DeepLogisticClassifier
-    task: Any
+    X: Rows
+    labels: Labels
+    targets: Array
+    sample_weight: Array | None
+    class_weight: Any
+    ranks: Array | None = None
 
-    def subcontext(self, **options: Any) -> "TaskOf":
-        return TaskOf(self.estimator, self.task.subcontext(**options))
+    def ranked(self, training_sets: list[Array | None]) -> "PathTable":
+        """Return the table with the ranks that these training sets need."""
+        tables = [self._weighed(training_set) for training_set in training_sets]
+        numbers = [table.numbers() for table in tables if is_small(table)]
+        return replace(self, ranks=rank_rows(tables[0], np.unique(np.concatenate(numbers)))) if numbers else self
 
-    def call_on_fit_task_begin(self, *, estimator: Any, **data: Any) -> None:
-        self.task.call_on_fit_task_begin(estimator=self.estimator, **data)
+    def training(self, numbers: Array | None) -> WeightedRows:
+        """Return the rows of these numbers, or all; a number that is there several times counts as often."""
+        return in_canonical_order(self._weighed(numbers), merge=True, ranks=self.ranks)
 
-    def call_on_fit_task_end(self, *, estimator: Any, **data: Any) -> bool:
-        return bool(self.task.call_on_fit_task_end(estimator=self.estimator, **data))
-
-
-class PathStep(DeepLogisticClassifier):
-    """A fit on the path, which keeps to itself how it ended: the path passes it on."""
-
-    run: Run
-    context: TaskOf | None = None
-
-    def _warn_of(self, run: Run, stacklevel: int = 0) -> None:
-        self.run = run
-
-    def _init_callback_context(self, **options: Any) -> Any:
-        # In the place of a root of its own, the task that the callbacks of the whole search are to watch.
-        return super()._init_callback_context(**options) if self.context is None else self.context
-
-
-def climb(step: PathStep, alphas: Array, X: Rows, y: Array, sample_weight: Array | None) -> Iterator[PathStep]:
-    """Fit at each alpha in turn, from the solution at the one before."""
-    for alpha in alphas:
-        step.set_params(alpha=float(alpha)).fit(X, y, sample_weight)
-        if step.run.outcome is Outcome.INTERRUPTED:
-            raise KeyboardInterrupt
-        yield step
+    def _weighed(self, numbers: Array | None) -> WeightedRows:
+        weights = self.sample_weight
+        if numbers is not None:  # weights pick the rows: X is not copied
+            weights = np.bincount(numbers, minlength=self.X.shape[0]).astype(np.float64)
+            if self.sample_weight is not None:
+                weights *= self.sample_weight
+        factors = class_factors(self.labels, self.class_weight, self.targets, weights)
+        return weigh_rows(self.X, self.labels, self.targets, factors, weights)
 
 
-def score_path(
-    step: PathStep,
+def fit_path(
+    network: Network,
+    labels: Labels,
+    training: WeightedRows,
     alphas: Array,
-    X: Rows,
-    y: Array,
-    sample_weight: Array | None,
-    fold: Fold,
-    score: Callable[..., float],
-    score_params: dict[str, Any],
-) -> list[float]:
-    """Return the score of each alpha in one fold."""
-    train, test = fold
-    # Weights pick the rows, and a row drawn several times counts as often: X is not copied.
-    weights = np.bincount(train, minlength=X.shape[0]).astype(np.float64)
-    if sample_weight is not None:
-        weights *= sample_weight
-    params = _check_method_params(X, score_params, indices=test)
-    X_test, y_test = X[test], y[test]
-    scores = []
-    for model in climb(clone(step), alphas, X, y, weights):
-        value = score(model, X_test, y_test, **params)
-        try:
-            scores.append(float(value))
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"scoring must return a number, got {value!r}.") from error
-        if np.isnan(scores[-1]):
-            raise ValueError(f"scoring returned nan at alpha={model.alpha:.4g}, for {len(test)} test rows.")
-    return scores
+    seed: int,
+    limits: Limits,
+    *,
+    last_task: FitTask | None = None,
+    verbose: bool = False,
+) -> Iterator[tuple[Problem, Run]]:
+    """Fit at each alpha in turn; the data are put into blocks once.
 
+    Parameters
+    ----------
+    network : Network
+    labels : Labels
+    training : WeightedRows
+    alphas : ndarray of shape (n_alphas,)
+    seed : int
+        Decides the start of the first fit.
+    limits : Limits
+        Of each fit.
+    last_task : FitTask or None
+        The task of the last fit, which callbacks watch. Nobody watches the other fits.
+    verbose : bool
+        Whether the last fit prints a line for each iterate.
 
-def minus_log_loss(model: DeepLogisticClassifier, X: Rows, y: Array, sample_weight: Array | None = None) -> float:
-    """Return minus the weighted mean of the losses of the rows (nats), summed over the labels of multilabel targets."""
-    labels = model._labels()
-    scores = model._scores(X)[1].astype(np.float64)
-    weights, _ = scale_weights(sample_weight)
-    with np.errstate(all="ignore"):
-        total = labels.loss.value_and_slopes(scores, labels.encode(y), weights)
-    return -total / (len(scores) if weights is None else float(weights.sum()))
+    Yields
+    ------
+    problem : Problem
+    run : Run
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If a fit before the last watched one is interrupted.
+    """
+    team = Team(count_threads(None))
+    datafits, start = None, network.initial_parameters(np.random.RandomState(seed))
+    for number, alpha in enumerate(alphas):
+        task = last_task if number == len(alphas) - 1 else None
+        problem = Problem(network, labels, training, None, FixedAlpha(Penalty.of(network, "shared", alpha), None))
+        with team, np.errstate(all="ignore"):
+            datafits = datafits or problem.datafits(team)
+            run = search(
+                problem,
+                datafits,
+                [start],
+                limits,
+                task=task or FitTask.unwatched(),
+                verbose=verbose and task is not None,
+            )
+        if run.outcome is Outcome.INTERRUPTED and task is None:
+            raise KeyboardInterrupt
+        yield problem, run
+        # As the model is kept: in the dtype of the data.
+        start = run.kept.parameters.astype(training.X.dtype).astype(np.float64)

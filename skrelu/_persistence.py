@@ -1,8 +1,9 @@
-"""What a saved model holds, and which saved models can be read.
+"""The state of an estimator: the contents of a saved model, and the saved models that can be read.
 
 Pickle, joblib, cloudpickle and skops, and `copy` too, ask an estimator for its state and give it back. The state is
 parameters and fitted attributes, with a mark of the format in which they are written. It holds types of Python and
-NumPy only, but for the posterior, whose type is skrelu's own.
+NumPy only. A file names the estimators as `skrelu.DeepLogisticClassifier` and so on, no other path of this package, so
+everything below can move.
 """
 
 from collections.abc import Callable
@@ -12,23 +13,31 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 from sklearn.base import BaseEstimator
 
+from skrelu._callbacks import drop_callbacks
+from skrelu._posterior import NoPosterior, Posterior
 from skrelu._version import __version__
 
 # Raised by one when a saved model changes in a way that __setstate__ of the release before would not understand. Then
-# __setstate__ here turns the older formats into the new one; tests/saved/ holds models of each release.
-FORMAT = 1
+# __setstate__ here turns the older formats into the new one; tests/saved/ holds models of each format.
+FORMAT = 2
 _MARK = "_saved_by"
 
-# What is saved as another type: one that skops trusts, and that takes less room than a list of numbers.
+
+def _save_posterior(posterior: Posterior | NoPosterior) -> Any:
+    return posterior.name if isinstance(posterior, NoPosterior) else posterior.to_state()
+
+
+def _load_posterior(saved: Any) -> Posterior | NoPosterior:
+    return NoPosterior[saved] if isinstance(saved, str) else Posterior.from_state(saved)
+
+
+# Saved as another type: one that skops trusts, and that takes less room than a list of numbers.
 _SAVED_AS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "optimize_result_": (dict, OptimizeResult),
     "loss_curve_": (np.array, np.ndarray.tolist),
     "validation_scores_": (np.array, np.ndarray.tolist),
+    "_posterior": (_save_posterior, _load_posterior),
 }
-
-# What scikit-learn's callbacks leave on an estimator while it is fitted; a copy of it that a hook is given is no part
-# of that fit.
-_WHILE_FITTED = ("_callback_fit_ctx", "_parent_callback_ctx", "_skl_callbacks_to_teardown")
 
 
 class Persistent(BaseEstimator):
@@ -38,12 +47,9 @@ class Persistent(BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        if self.predictive != "laplace":
-            state.pop("_posterior", None)
-        for name in _WHILE_FITTED:
-            state.pop(name, None)
-        if "classes_" in state:  # callbacks have watched this fit; those of an unfitted estimator go along to workers
-            state.pop("_skl_callbacks", None)
+        if self.predictive != "laplace" and isinstance(state.get("_posterior"), Posterior):
+            state["_posterior"] = NoPosterior.NOT_SAVED
+        drop_callbacks(state, is_fitted="classes_" in state)
         for name, (save, _) in _SAVED_AS.items():
             if state.get(name) is not None:
                 state[name] = save(state[name])
@@ -58,7 +64,18 @@ class Persistent(BaseEstimator):
                 f"This {type(self).__name__} was saved by skrelu {version} in format {written_in}, but skrelu "
                 f"{__version__} reads formats 1 to {FORMAT}. Load it with the version that saved it, or fit it again."
             )
+        if written_in == 1:
+            _update_from_1(state)
         for name, (_, load) in _SAVED_AS.items():
             if state.get(name) is not None:
                 state[name] = load(state[name])
         super().__setstate__(state)
+
+
+def _update_from_1(state: dict[str, Any]) -> None:
+    """Turn a state of format 1 into one of format 2: the posterior was an object, None, or left out."""
+    if state.get("_posterior") is not None:
+        state["_posterior"] = vars(state["_posterior"])
+    elif "coefs_" in state:
+        is_measured = state.get("log_evidence_") is not None
+        state["_posterior"] = (NoPosterior.NOT_SAVED if is_measured else NoPosterior.NOT_MEASURED).name

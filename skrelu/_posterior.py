@@ -1,4 +1,4 @@
-"""How sure the fitted model is: the variance of its scores under Laplace's approximation, and what it does to them.
+"""How sure the fitted model is: the variance of its scores under Laplace's approximation, and moderated scores.
 
 Linear in the weights around those fitted, the scores have the covariance J A^-1 J^T of a Gaussian process with the
 network's tangent kernel (see `_curvature`). Its probabilities are moderated (MacKay 1992):
@@ -11,6 +11,7 @@ its own variance (M. N. Gibbs, 'Bayesian Gaussian Processes for Regression and C
 """
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Self
 
 import numpy as np
@@ -21,8 +22,21 @@ from skrelu._network import Network
 from skrelu._threads import Team, count_threads
 from skrelu._typing import Array, Rows
 
-_MOST_VALUES = 2**20
-PENDING = "not yet known"  # while the fit runs
+_MAX_VALUES = 2**20
+
+
+class NoPosterior(Enum):
+    """Why a model has no posterior; the value says it to the user."""
+
+    PENDING = "Variances are known when the fit has ended."  # a callback's copy predicts without them
+    NOT_MEASURED = (
+        "Variances need a fit of DeepLogisticClassifier with alpha='evidence' or predictive='laplace', whose curvature "
+        "could be measured."
+    )
+    NOT_SAVED = (
+        "Variances need what pickles and copies of this estimator leave out unless predictive='laplace': set that, by "
+        "set_params, before pickling a fitted estimator."
+    )
 
 
 @dataclass(frozen=True)
@@ -38,8 +52,6 @@ class Posterior:
         Of each layer.
     factor : ndarray of shape (m, m)
         The lower Cholesky factor of C + K.
-
-    A pickle holds the triangle of the factor only, and of sparse rows the arrays, since skops does not trust SciPy.
     """
 
     rows: Rows
@@ -52,19 +64,22 @@ class Posterior:
         terms = curvature.terms
         return cls(terms.rows.astype(dtype), terms.slopes, curvature.alphas, curvature.factor)
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = {**vars(self), "factor": self.factor[np.tril_indices(len(self.factor))]}
-        if issparse(self.rows):
-            state["rows"] = {name: getattr(self.rows, name) for name in ("data", "indices", "indptr", "shape")}
-        return state
+    def to_state(self) -> dict[str, Any]:
+        """Return the posterior as arrays and Python types: of the factor the triangle, of sparse rows their arrays."""
+        rows: Any = self.rows
+        if issparse(rows):
+            rows = {name: getattr(rows, name) for name in ("data", "indices", "indptr", "shape")}
+        return {**vars(self), "rows": rows, "factor": self.factor[np.tril_indices(len(self.factor))]}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Return the posterior that `to_state` has described."""
         factor = np.zeros((len(state["slopes"]),) * 2)
         factor[np.tril_indices(len(factor))] = state["factor"]
         rows = state["rows"]
         if isinstance(rows, dict):
             rows = csr_array((rows["data"], rows["indices"], rows["indptr"]), shape=rows["shape"])
-        vars(self).update(state, rows=rows, factor=factor)
+        return cls(rows, state["slopes"], state["alphas"], factor)
 
     @np.errstate(all="ignore")
     def variances(
@@ -80,7 +95,7 @@ class Posterior:
         layers = network.layers(Network.join(coefs, intercepts).astype(np.float64))
         n_outputs = network.layer_sizes[-1]
         directions = np.eye(n_outputs) - (1 / n_outputs if is_relative else 0)
-        n_rows = max(_MOST_VALUES // max(len(self.factor), *network.layer_sizes), 1)
+        n_rows = max(_MAX_VALUES // max(len(self.factor), *network.layer_sizes), 1)
         starts = range(0, X.shape[0], n_rows)
         variances = np.empty((X.shape[0], n_outputs))
         with Team(count_threads(n_jobs)) as team:

@@ -1,20 +1,32 @@
-"""What a fitted network says of new rows, and how sure it is."""
+"""Predictions of a fitted network, and how sure they are."""
 
 from typing import Any
 
 import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from skrelu._checks import validate_rows
 from skrelu._labels import Labels
-from skrelu._objective import compute_scores
 from skrelu._persistence import Persistent
-from skrelu._posterior import PENDING, Posterior, moderate
-from skrelu._problem import largest_value
+from skrelu._posterior import NoPosterior, Posterior, moderate
+from skrelu._scores import compute_scores
 from skrelu._typing import Array, Rows
+from skrelu._validation import largest_value, validate_rows
 
 
-class Predictor(Persistent):
+def finite_scores(coefs: list[Array], intercepts: list[Array], X: Rows, n_jobs: int | None) -> Array:
+    """Return the scores of validated rows, of shape (n_samples, n_outputs); raise a ValueError if they overflow."""
+    scores = compute_scores(coefs, intercepts, X, n_jobs)
+    if not np.isfinite(scores).all():
+        raise ValueError(
+            f"X holds values up to {largest_value(X):.3g}, for which scores in {scores.dtype} overflow; scale X as the "
+            "training data were."
+        )
+    return scores
+
+
+class Predictor(ClassifierMixin, Persistent):
     """The methods that need fitted attributes only: the network, its labels and the posterior of its weights."""
 
     # Fitted attributes and parameters that an estimator brings.
@@ -25,6 +37,7 @@ class Predictor(Persistent):
     out_activation_: str
     n_jobs: int | None
     predictive: str
+    _posterior: Posterior | NoPosterior = NoPosterior.NOT_SAVED
 
     def decision_function(self, X: Any, return_std: bool = False) -> Array | tuple[Array, Array]:
         """Return the raw scores, before the sigmoid or the softmax.
@@ -56,7 +69,7 @@ class Predictor(Persistent):
             scores = self._moderated_scores(X)
             return scores[:, 0] if self.n_outputs_ == 1 else scores
         X, scores = self._scores(X)
-        std = np.sqrt(self._variances(X, self._known_posterior()))
+        std = np.sqrt(self._variances(X))
         return (scores[:, 0], std[:, 0]) if self.n_outputs_ == 1 else (scores, std)
 
     def predict(self, X: Any) -> Array:
@@ -116,32 +129,20 @@ class Predictor(Persistent):
             return labels.loss.log_probabilities(labels.per_class(scores))
 
     def _moderated_scores(self, X: Any) -> Array:
-        """Return the scores that the probabilities are made of."""
+        """Return the scores whose sigmoid or softmax is the probability."""
         X, scores = self._scores(X)
-        if self.predictive != "laplace" or (posterior := self._known_posterior()) is PENDING:
+        if self.predictive != "laplace" or self._posterior is NoPosterior.PENDING:
             return scores
-        return moderate(scores, self._variances(X, posterior), is_relative=self._is_relative)
-
-    def _known_posterior(self) -> Any:
-        posterior = getattr(self, "_posterior", None)
-        if posterior is not None:
-            return posterior
-        if hasattr(self, "_posterior"):
-            raise ValueError(
-                "Variances need a fit of DeepLogisticClassifier with alpha='evidence' or predictive='laplace', whose "
-                "curvature could be measured."
-            )
-        raise ValueError(
-            "Variances need what pickles and copies of this estimator leave out unless predictive='laplace': set that, "
-            "by set_params, before pickling a fitted estimator."
-        )
+        return moderate(scores, self._variances(X), is_relative=self._is_relative)
 
     @property
     def _is_relative(self) -> bool:
         return self.out_activation_ == "softmax"
 
-    def _variances(self, X: Rows, posterior: Posterior) -> Array:
-        variances = posterior.variances(
+    def _variances(self, X: Rows) -> Array:
+        if isinstance(self._posterior, NoPosterior):
+            raise ValueError(self._posterior.value)
+        variances = self._posterior.variances(
             self.coefs_, self.intercepts_, X, is_relative=self._is_relative, n_jobs=self.n_jobs
         )
         if not np.isfinite(variances).all():
@@ -155,13 +156,13 @@ class Predictor(Persistent):
         """Return X, validated, and finite scores of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
         X = validate_rows(self, X, reset=False)
-        scores = compute_scores(self.coefs_, self.intercepts_, X, self.n_jobs)
-        if not np.isfinite(scores).all():
-            raise ValueError(
-                f"X holds values up to {largest_value(X):.3g}, for which scores in {scores.dtype} overflow; scale X as "
-                "the training data were."
-            )
-        return X, scores
+        return X, finite_scores(self.coefs_, self.intercepts_, X, self.n_jobs)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.classifier_tags.multi_label = True
+        return tags
 
     def _labels(self) -> Labels:
         return Labels.fitted(self.classes_, self.n_outputs_, self.out_activation_)

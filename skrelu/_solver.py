@@ -1,49 +1,19 @@
-"""L-BFGS: the one call of `scipy.optimize.minimize`, its options and what became of it."""
+"""L-BFGS: the one call of `scipy.optimize.minimize`, its options and its result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from math import isfinite
 
 import numpy as np
 from scipy.optimize import OptimizeResult
 from scipy.optimize import minimize as scipy_minimize
 
+from skrelu._outcome import Outcome
 from skrelu._typing import Parameters
 
 
-class Outcome(Enum):
-    """Why a fit ended: a status in scipy's numbers (0 converged, 1 a limit, 2 trouble, 99 stopped) and a sentence."""
-
-    GRADIENT = (0, "the gradient is within tol")
-    VALUE = (0, "the objective no longer changes within the precision of the computation")
-    PROGRESS = (0, "the objective fell by less than tol in more than n_iter_no_change iterations in a row")
-    ALPHA = (1, "alpha had not settled after 40 rounds or half of max_iter iterations")
-    MAX_ITER = (1, "max_iter iterations were done")
-    MAX_FUN = (1, "max_fun evaluations of the objective were done")
-    LINE_SEARCH = (2, "the line search found no lower point")
-    CURVATURE = (2, "the curvature could not be measured, so alpha stayed where it was")
-    OVERFLOW = (2, "the line search found no lower point, since the scores overflow ahead")
-    EARLY_STOPPING = (99, "the validation score stopped rising")
-    CALLBACK = (99, "a callback asked to stop")
-    INTERRUPTED = (99, "interrupted by the user")
-
-    @property
-    def status(self) -> int:
-        return self.value[0]
-
-    @property
-    def message(self) -> str:
-        return self.value[1]
-
-    @property
-    def is_success(self) -> bool:
-        """Whether the fit ended where it was meant to: at a minimum, or where validation or a callback said so."""
-        return self.status == 0 or self in (Outcome.EARLY_STOPPING, Outcome.CALLBACK)
-
-
 class NotFiniteError(ArithmeticError):
-    """What the search has to start from overflows."""
+    """The objective overflows at the starting point."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +29,7 @@ class Iterate:
 
 @dataclass(frozen=True)
 class Solution:
-    """The last accepted iterate and how the search ended."""
+    """The last accepted iterate and the reason why the search ended."""
 
     iterate: Iterate
     outcome: Outcome

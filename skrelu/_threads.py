@@ -141,12 +141,13 @@ class Team:
             self._pool.shutdown()
             self._pool = None
 
-    def each_block(self, n_blocks: int, compute: Work, merge: Work) -> None:
+    def each_block(self, n_blocks: int, compute: Work, merge: Work | None = None) -> None:
         """Call `compute(member, block)` for every block, and `merge(member, block)` in the order of the blocks.
 
         `member` numbers the threads from 0, so that each can have arrays of its own; a member merges a block before
         it computes the next one.
         """
+        merge = merge or _merge_nothing
         n_members = min(self.n_threads, n_blocks)
         if n_members <= 1:
             for block in range(n_blocks):
@@ -168,6 +169,10 @@ class Team:
         for error in errors:
             if error is not None:
                 raise error
+
+
+def _merge_nothing(member: int, block: int) -> None:
+    """Do nothing: the result of the block already lies where it belongs."""
 
 
 class _Turns:

@@ -4,6 +4,9 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
+
+from skrelu._rows import WeightedRows
 
 KINDS = ("binary", "multiclass", "multilabel")
 
@@ -51,3 +54,13 @@ def relative_error(actual, expected):
     actual = np.concatenate([np.ravel(part) for part in actual])
     expected = np.concatenate([np.ravel(part) for part in expected])
     return np.abs(actual - expected).max() / max(np.abs(expected).max(), np.finfo(float).tiny)
+
+
+def make_rows(n_rows=200, n_distinct=50, *, weighted=False, as_sparse=False, seed=0):
+    """Return rows of a table, many of them equal, and their labels."""
+    rng = np.random.RandomState(seed)
+    distinct = rng.randn(n_distinct, 3) * (rng.rand(n_distinct, 3) > 0.4)
+    X = distinct[np.r_[np.arange(n_distinct), rng.randint(n_distinct, size=n_rows - n_distinct)]]
+    y = rng.randint(3, size=n_rows)
+    weights = rng.randint(1, 4, size=n_rows).astype(float) if weighted else None
+    return WeightedRows(sparse.csr_array(X) if as_sparse else X, y, weights), y

@@ -17,7 +17,7 @@ from sklearn.preprocessing import scale
 from threadpoolctl import threadpool_limits
 
 from skrelu import DeepLogisticClassifier, loss_and_gradient
-from skrelu._solver import Outcome
+from skrelu._outcome import Outcome
 
 EXACT = {"tol": 1e-10, "max_iter": 10_000}
 
@@ -434,7 +434,7 @@ class TestEndOfFit:
         from skrelu._objective import Objective
 
         X, y = load("binary")
-        evaluate, count = Objective.__call__, [0]
+        evaluate, count = Objective.value_and_gradient, [0]
 
         def interrupted(self, parameters):
             count[0] += 1
@@ -442,7 +442,7 @@ class TestEndOfFit:
                 raise KeyboardInterrupt
             return evaluate(self, parameters)
 
-        monkeypatch.setattr(Objective, "__call__", interrupted)
+        monkeypatch.setattr(Objective, "value_and_gradient", interrupted)
         model = DeepLogisticClassifier((5,), early_stopping=False, n_init=n_init, max_iter=50, random_state=0)
         model.set_params(max_iter=50 if n_init == 3 else 1000, tol=0.0)
         with pytest.warns(UserWarning, match="interrupted by user"):
@@ -460,7 +460,7 @@ class TestEndOfFit:
         X, y = load("binary")
         model = DeepLogisticClassifier((5,), random_state=0).fit(X, y)
         before = model.predict_proba(X)
-        monkeypatch.setattr(Objective, "__call__", interrupted)
+        monkeypatch.setattr(Objective, "value_and_gradient", interrupted)
         with pytest.raises(KeyboardInterrupt):
             model.fit(X[:, :7], y)
         monkeypatch.undo()

@@ -60,7 +60,7 @@ class TestThreads:
     @pytest.fixture(autouse=True)
     def two_blas_threads(self, monkeypatch):
         monkeypatch.setattr(_blocks, "_WORK", 1)  # blocks of 512 rows, so that several threads have work
-        monkeypatch.setattr(_posterior, "_MOST_VALUES", 512 * 50)
+        monkeypatch.setattr(_posterior, "_MAX_VALUES", 512 * 50)
         with threadpool_limits(2, user_api="blas"):
             yield
             assert set(blas_threads()) <= {2}

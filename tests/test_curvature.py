@@ -7,9 +7,9 @@ from scipy import sparse
 from scipy.special import expit, softmax
 
 from skrelu._curvature import Curvature, Tangents, predictive_variances
+from skrelu._datafit import Datafit
 from skrelu._loss import BinaryLoss, MultinomialLoss
 from skrelu._network import Network
-from skrelu._objective import Objective
 from skrelu._penalty import Penalty
 from skrelu._terms import PrioritySample
 from skrelu._threads import Team
@@ -45,29 +45,29 @@ def literal_curvature(problem, sample_weight=None):
     return total
 
 
-def make_objective(problem, team, X=None, sample_weight=None):
+def make_datafit(problem, team, X=None, sample_weight=None):
     network = Network((problem.X.shape[1], *(coef.shape[1] for coef in problem.coefs)))
     loss = MultinomialLoss() if problem.kind == "multiclass" else BinaryLoss()
     targets = problem.y if problem.kind == "multiclass" else np.where(problem.y > 0, 1, -1)
     if problem.kind == "binary":
         targets = targets[:, np.newaxis]
     X = problem.X if X is None else X
-    objective = Objective(network, loss, X, targets, team=team, sample_weight=sample_weight)
-    return objective, network.join(problem.coefs, problem.intercepts)
+    datafit = Datafit(network, loss, X, targets, team=team, sample_weight=sample_weight)
+    return datafit, network.join(problem.coefs, problem.intercepts)
 
 
 def make_curvature(problem, alphas, n_terms=ALL, seed=0, X=None, sample_weight=None, **options):
     with Team(1) as team:
-        objective, parameters = make_objective(problem, team, X, sample_weight)
-        terms = objective.sample_terms(parameters, n_terms, seed)
-    return Curvature(objective.network.layers(parameters), terms, alphas, **options)
+        datafit, parameters = make_datafit(problem, team, X, sample_weight)
+        terms = datafit.sample_terms(parameters, n_terms, seed)
+    return Curvature(datafit.network.layers(parameters), terms, alphas, **options)
 
 
 def weight_alphas(problem, grouping, alphas):
     """Return alpha of each weight, in the order of `literal_jacobian`, and the group of each."""
     network = Network((problem.X.shape[1], *(coef.shape[1] for coef in problem.coefs)))
-    penalty = Penalty(network, grouping)
-    numbered = penalty.per_parameter(np.arange(1.0, penalty.n_groups + 1))
+    penalty = Penalty(network, grouping, alphas)
+    numbered = penalty.with_alphas(np.arange(1.0, len(alphas) + 1)).per_parameter
     groups = np.concatenate([part.ravel() for part in network.split(numbered)[0]]).astype(int) - 1
     return penalty, alphas[groups], groups
 
@@ -85,8 +85,8 @@ def test_the_gram_form_is_the_full_matrix(kind, hidden, grouping, container):
     A = literal_curvature(problem, s) + np.diag(alpha)
     inverse = np.linalg.inv(A)
 
-    curvature = make_curvature(problem, penalty.by_layer(alphas), X=container(problem.X), sample_weight=s)
-    gammas = penalty.group(curvature.effective_parameters(by_feature=grouping == "feature"))
+    curvature = make_curvature(problem, penalty.per_layer, X=container(problem.X), sample_weight=s)
+    gammas = penalty.add_up(curvature.effective_parameters(by_feature=grouping == "feature"))
     expected = [np.sum(1 - alpha[groups == g] * np.diag(inverse)[groups == g]) for g in range(n_groups)]
     assert_allclose(gammas, expected, rtol=1e-8, atol=1e-10)
     assert_allclose(curvature.log_determinant, np.linalg.slogdet(A)[1] - np.log(alpha).sum(), rtol=1e-8)
@@ -171,16 +171,16 @@ def test_repeated_rows_are_weights(kind):
 def test_rows_that_are_nearly_certain_keep_their_digits():
     for scores, outputs in [([[40.0]], [0]), ([[40.0, 0.0, -3.0]], [0]), ([[40.0, 0.0, -3.0]], [1])]:
         loss = BinaryLoss() if len(scores[0]) == 1 else MultinomialLoss()
-        length = loss.curvature_lengths(np.array(scores))[0, outputs[0]]
-        column = loss.curvature_columns(np.array(scores), np.array(outputs))[0]
-        assert length > 0
-        assert_allclose(length, column @ column, rtol=1e-12)
+        squared_norm = loss.root_squared_norms(np.array(scores))[0, outputs[0]]
+        column = loss.root_columns(np.array(scores), np.array(outputs))[0]
+        assert squared_norm > 0
+        assert_allclose(squared_norm, column @ column, rtol=1e-12)
     p = expit(-40.0)
-    assert_allclose(BinaryLoss().curvature_lengths(np.array([[40.0]])), [[p]], rtol=1e-12)
+    assert_allclose(BinaryLoss().root_squared_norms(np.array([[40.0]])), [[p]], rtol=1e-12)
     # the first class has p = 1 to the last digit: e_1 - p is what the other two have, with the opposite sign
     others = np.exp([-40.0, -43.0])
     assert_allclose(
-        MultinomialLoss().curvature_lengths(np.array([[40.0, 0.0, -3.0]]))[0, 0],
+        MultinomialLoss().root_squared_norms(np.array([[40.0, 0.0, -3.0]]))[0, 0],
         others.sum() ** 2 + (others**2).sum(),
         rtol=1e-10,
     )

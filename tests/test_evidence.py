@@ -246,12 +246,12 @@ class TestPromises:
         assert seen == [(150, 3)] * model.n_iter_
 
     def test_ctrl_c_keeps_what_was_reached(self, monkeypatch):
-        from skrelu import _evidence
+        from skrelu._datafit import Datafit
 
         X, y = load("binary")
-        for n_calls, name in ((3, "sample_terms"), (45, "__call__")):
+        for n_calls, name in ((3, "sample_terms"), (45, "value_and_gradient")):
             calls = []
-            original = getattr(_evidence.Objective, name)
+            original = getattr(Datafit, name)
 
             def interrupt(self, *args, original=original, calls=calls, n_calls=n_calls, **options):
                 calls.append(1)
@@ -260,7 +260,7 @@ class TestPromises:
                 return original(self, *args, **options)
 
             with monkeypatch.context() as patch:
-                patch.setattr(_evidence.Objective, name, interrupt)
+                patch.setattr(Datafit, name, interrupt)
                 with pytest.warns(UserWarning, match="interrupted by user"):
                     model = DeepLogisticClassifier((5,), random_state=0).fit(X, y)
             assert model.n_iter_ > 5
@@ -378,11 +378,11 @@ class TestWeakening:
         return DeepLogisticClassifier((20,), random_state=0, **options).fit(X, y)
 
     def test_it_lowers_the_test_loss(self, clean, monkeypatch):
-        from skrelu import _evidence
+        from skrelu import _rounds
 
         X, X_test, y, y_test = clean
         with_it = self.fit(X, y)
-        monkeypatch.setattr(_evidence.Evidence, "_penalty_outweighs_loss", lambda *_: False)
+        monkeypatch.setattr(_rounds, "_penalty_outweighs_loss", lambda *_: False)
         without = self.fit(X, y)
         assert np.mean(with_it.alpha_) < np.mean(without.alpha_) / 3
         assert with_it.log_evidence_ > without.log_evidence_
@@ -391,11 +391,11 @@ class TestWeakening:
 
     @pytest.mark.parametrize("is_kept", [True, False])
     def test_what_is_kept_belongs_together(self, clean, is_kept, monkeypatch):
-        from skrelu import _evidence
+        from skrelu import _rounds
 
         X, _, y, _ = clean
         verdicts = iter([True, False] if is_kept else [False])
-        monkeypatch.setattr(_evidence._Judgement, "is_better_than", lambda *_: next(verdicts))
+        monkeypatch.setattr(_rounds._Judgement, "is_better_than", lambda *_: next(verdicts))
         model = self.fit(X, y)
         weights = [model.alpha_[:-1, np.newaxis], model.alpha_[-1]]
         penalty = sum((alpha * coef**2).sum() for alpha, coef in zip(weights, model.coefs_, strict=True)) / 2
@@ -407,13 +407,13 @@ class TestWeakening:
 
     @pytest.mark.parametrize("by", ["callback", "interrupt"])
     def test_a_stop_during_the_trial_keeps_what_was_there(self, clean, by, monkeypatch):
-        from skrelu import _evidence
+        from skrelu import _rounds
 
         X, _, y, _ = clean
         judged = []
-        original = _evidence.leave_one_out_loss
-        monkeypatch.setattr(_evidence, "leave_one_out_loss", lambda *a: judged.append(1) or original(*a))
-        monkeypatch.setattr(_evidence._Judgement, "is_better_than", lambda *_: False)
+        original = _rounds.leave_one_out_loss
+        monkeypatch.setattr(_rounds, "leave_one_out_loss", lambda *a: judged.append(1) or original(*a))
+        monkeypatch.setattr(_rounds._Judgement, "is_better_than", lambda *_: False)
         expected = self.fit(X, y)
         judged.clear()
 
@@ -443,10 +443,10 @@ class TestWeakening:
         assert_array_equal(model.alpha_, expected.alpha_)
 
     def test_held_out_rows_judge_instead(self, clean, monkeypatch):
-        from skrelu import _evidence
+        from skrelu import _rounds
 
         X, _, y, _ = clean
-        monkeypatch.setattr(_evidence, "leave_one_out_loss", lambda *_: pytest.fail("called"))
+        monkeypatch.setattr(_rounds, "leave_one_out_loss", lambda *_: pytest.fail("called"))
         self.fit(X, y, early_stopping=True)
 
 

@@ -7,6 +7,7 @@ from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.preprocessing import StandardScaler
 
 from skrelu import DeepLogisticClassifier, loss_and_gradient
+from skrelu._datafit import Datafit
 from skrelu._evidence import Evidence
 from skrelu._labels import Labels
 from skrelu._leave_one_out import leave_one_out_loss
@@ -22,20 +23,26 @@ def load(name, n_rows):
     return StandardScaler().fit_transform(X[rows])[:, :4], y[rows]
 
 
-def approximate(X, y, alpha, n_terms, sample_weight=None, hidden=(), seed=0):
+def approximate(X, y, alpha, n_terms, sample_weight=None, hidden=(), seed=0, unit=1.0):
     model = DeepLogisticClassifier(hidden, alpha=alpha, early_stopping=False, tol=1e-9, max_iter=5000, random_state=0)
     model.fit(X, y, sample_weight)
     labels = Labels.of(y, None)
     network = Network.of(model.coefs_)
     parameters = network.join(model.coefs_, model.intercepts_)
-    penalty = Penalty(network, "shared")
+    penalty = Penalty.of(network, "shared", alpha)
     with Team(1) as team:
-        objective = Objective(network, labels.loss, X, labels.encode(y), team=team, sample_weight=sample_weight)
-        measure = Evidence(penalty, 1.0, None, seed).measure(
-            objective, parameters, np.array([alpha]), n_terms, n_corrections=10
+        datafit = Datafit(
+            network,
+            labels.loss,
+            X,
+            labels.encode(y),
+            team=team,
+            sample_weight=None if sample_weight is None else sample_weight / unit,
+            weight_unit=unit,
         )
-        approximation = leave_one_out_loss(objective, parameters, measure.curvature, 1.0, seed)
-        in_sample = objective.mean_loss(parameters)
+        measurement = Evidence(None, seed).measure(Objective(datafit, penalty), parameters, n_terms, n_corrections=10)
+        approximation = leave_one_out_loss(datafit, parameters, measurement.curvature, seed)
+        in_sample = datafit.value(parameters)
     return approximation, in_sample
 
 
@@ -81,3 +88,11 @@ def test_a_weight_is_left_out_whole():
     once, in_sample_once = approximate(X, y, 1.0, 10**6)
     heavy, in_sample_heavy = approximate(X, y, 1.0, 10**6, sample_weight=weights)
     assert heavy - in_sample_heavy > 0.5 * (once - in_sample_once)
+
+
+def test_the_unit_of_the_weights_changes_no_bit():
+    X, y = load("multiclass", 80)
+    weights = np.random.RandomState(0).uniform(0.5, 4, size=len(y))
+    expected = approximate(X, y, 1.0, 10**6, sample_weight=weights)
+    assert approximate(X, y, 1.0, 10**6, sample_weight=weights, unit=2.0**-20) == expected
+    assert approximate(X, y, 1.0, 10**6, sample_weight=weights, unit=2.0**20) == expected

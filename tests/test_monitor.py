@@ -1,49 +1,23 @@
 import numpy as np
 import pytest
 
-from skrelu._monitor import IterateTasks, Monitor
-from skrelu._solver import Iterate, NotFiniteError, Outcome
+from skrelu._monitor import Monitor
+from skrelu._outcome import Outcome
+from skrelu._solver import Iterate, NotFiniteError
 
 
-class RecordingContext:
-    """Stands in for scikit-learn's callback context."""
-
-    def __init__(self, stop_after=None):
-        self.events = []
-        self.stop_after = stop_after
-
-    def subcontext(self, *, task_name):
-        number = sum(event == "begin" for event, *_ in self.events)
-        return RecordingTask(self, task_name, number)
-
-
-class RecordingTask:
-    def __init__(self, context, name, number):
-        self.context, self.name, self.number = context, name, number
-
-    def call_on_fit_task_begin(self, *, estimator, X, reconstruction_attributes):
-        self.context.events.append(("begin", self.number, reconstruction_attributes()))
-
-    def call_on_fit_task_end(self, *, estimator, X, reconstruction_attributes):
-        self.context.events.append(("end", self.number, reconstruction_attributes()))
-        return self.number + 1 == self.context.stop_after
-
-
-def make_tasks(context, start=0.0):
-    return IterateTasks(context, "estimator", lambda parameters: float(parameters[0]), {"X": "X"}, np.array([start]))
-
-
-def make_monitor(context=None, **changes):
+def make_monitor(**changes):
     options = {"validate": None, "n_iter_no_change": np.inf, "tol": 0.1, "verbose": False, "name": "iterate"}
-    return Monitor(**(options | changes), tasks=make_tasks(context or RecordingContext()))
+    return Monitor(**(options | changes))
 
 
 def feed(monitor, values):
     """Pass iterates of the given objective, whose parameter is the value too; return the outcomes."""
     outcomes = []
     for number, value in enumerate(values):
-        monitor.tasks.begin()
-        outcomes.append(monitor(Iterate(number, np.array([float(value)]), float(value), np.array([0.5]), number == 0)))
+        outcomes.append(
+            monitor.watch(Iterate(number, np.array([float(value)]), float(value), np.array([0.5]), number == 0))
+        )
     return outcomes
 
 
@@ -95,30 +69,6 @@ def test_a_validation_score_that_is_not_finite_is_never_the_best():
     feed(monitor, [4.0, 3.0, 2.0, 1.0])
     assert monitor.best.number == 0
     assert monitor.validation_scores == [-np.inf, -np.inf, -2.0]
-
-
-def test_one_task_per_iterate_each_from_where_the_last_one_ended():
-    context = RecordingContext()
-    monitor = make_monitor(context)
-    feed(monitor, [4.0, 3.0, 2.0])
-    monitor.tasks.begin()  # an evaluation on the way to an iterate that is never found
-    monitor.tasks.begin()
-    monitor.tasks.close()
-    monitor.tasks.close()
-    # iterate 0 is the start: its evaluation belongs to the task of the first iterate
-    assert context.events == [
-        ("begin", 0, 0.0),
-        ("end", 0, 3.0),
-        ("begin", 1, 3.0),
-        ("end", 1, 2.0),
-        ("begin", 2, 2.0),
-        ("end", 2, 2.0),
-    ]
-
-
-def test_a_callback_may_stop_the_search():
-    monitor = make_monitor(RecordingContext(stop_after=2))
-    assert feed(monitor, [4.0, 3.0, 2.0]) == [None, None, Outcome.CALLBACK]
 
 
 def test_a_verbose_line_tells_loss_gradient_validation_and_seconds(capsys):

@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler, scale
 
 import skrelu
 from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV, _persistence
+from skrelu._posterior import NoPosterior, Posterior
 from tests.save_models import SAVED, fitted_models
 
 X, y = load_breast_cancer(return_X_y=True)
@@ -85,7 +86,7 @@ def test_the_same_comes_back(models, kind, way, tmp_path):
     assert type(loaded.optimize_result_) is OptimizeResult
     assert type(loaded.loss_curve_) is list
     assert type(loaded.validation_scores_) is type(model.validation_scores_)
-    assert ("_posterior" in vars(loaded)) == (model.predictive == "laplace")  # it holds rows of the data
+    assert isinstance(loaded._posterior, Posterior) == (model.predictive == "laplace")  # it holds rows of the data
     assert not hasattr(loaded, "_saved_by")
 
 
@@ -191,7 +192,7 @@ def test_a_pipeline_needs_trust_in_skrelu_only(tmp_path):
     )
     io.dump(model, tmp_path / "model.skops")
     types = io.get_untrusted_types(file=tmp_path / "model.skops")
-    assert types == ["skrelu._classifier.DeepLogisticClassifier", "skrelu._posterior.Posterior"]
+    assert types == ["skrelu.DeepLogisticClassifier"]
     assert_array_equal(io.load(tmp_path / "model.skops", trusted=types).predict_proba(X), model.predict_proba(X))
 
 
@@ -220,6 +221,32 @@ def test_models_of_every_release_still_load(release):
         assert set(model.get_params()) <= set(type(model)().get_params())
 
 
+def test_a_skops_file_of_the_first_format_loads():
+    io = pytest.importorskip("skops.io")
+    path, said = SAVED / "0.1.0" / "sparse_laplace.skops", np.load(SAVED / "0.1.0" / "said.npz")
+    types = io.get_untrusted_types(file=path)
+    assert types == ["skrelu._classifier.DeepLogisticClassifier", "skrelu._posterior.Posterior"]
+    model = io.load(path, trusted=types)
+    assert isinstance(model._posterior, Posterior)
+    actual, expected = model.predict_proba(said["sparse_laplace_X"]), said["sparse_laplace_probabilities"]
+    assert_allclose(actual, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fitted", "expected"),
+    [
+        ({"log_evidence_": -3.0}, NoPosterior.NOT_SAVED),
+        ({"log_evidence_": None, "_posterior": None}, NoPosterior.NOT_MEASURED),
+        ({"log_evidence_": None}, NoPosterior.NOT_MEASURED),
+    ],
+)
+def test_the_first_format_leaves_the_posterior_out_or_holds_none(fitted, expected):
+    mark = {"_saved_by": {"skrelu": "0.1.0", "format": 1}}
+    model = DeepLogisticClassifier()
+    model.__setstate__(model.get_params() | {"coefs_": []} | fitted | mark)
+    assert model._posterior is expected
+
+
 def test_this_release_has_saved_models():
     assert skrelu.__version__ in RELEASES
 
@@ -238,7 +265,7 @@ def test_a_newer_file_is_refused_when_it_is_loaded(models, tmp_path, monkeypatch
     monkeypatch.setattr(_persistence, "FORMAT", 7)
     joblib.dump(models["binary"][0], tmp_path / "newer.joblib")
     monkeypatch.undo()
-    with pytest.raises(ValueError, match=r"in format 7.* reads formats 1 to 1"):
+    with pytest.raises(ValueError, match=r"in format 7.* reads formats 1 to 2"):
         joblib.load(tmp_path / "newer.joblib")
 
 

@@ -5,7 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import rosen, rosen_der
 
-from skrelu._solver import NotFiniteError, Outcome, minimize
+from skrelu._outcome import Outcome
+from skrelu._solver import NotFiniteError, minimize
 
 LIMITS = {"max_iter": 500, "max_fun": 15_000, "tol": 1e-8, "value_tol": 1e-14}
 

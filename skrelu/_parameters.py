@@ -1,16 +1,12 @@
-"""Hyper-parameters and data that cannot be right, named before work begins."""
+"""Hyper-parameters, checked before work begins; an error names the parameter, what was given and what is allowed."""
 
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from skrelu._labels import Labels, check_indicator
-from skrelu._typing import Array, Rows
-
-FLOAT_DTYPES = (np.float64, np.float32)
+from skrelu._typing import Array
 
 
 def check_hidden_layer_sizes(value: Any) -> tuple[int, ...]:
@@ -33,7 +29,7 @@ def _is_integer(value: Any) -> bool:
 
 
 def check_parameters(estimator: Any) -> None:
-    """Raise a TypeError or a ValueError that names the first hyper-parameter, of any but the layers, not allowed."""
+    """Raise a TypeError or a ValueError that names the first invalid hyper-parameter, layers and alpha apart."""
     _check_number(estimator, "tol", Real, "in [0, inf)", lambda value: 0 <= value < np.inf)
     _check_number(estimator, "validation_fraction", Real, "in (0, 1)", lambda value: 0 < value < 1)
     if not isinstance(estimator.n_curvature_terms, str) or estimator.n_curvature_terms != "auto":
@@ -127,100 +123,3 @@ def check_alphas(value: Any) -> Array:
     if not len(alphas) or not (alphas > 0).all() or not np.isfinite(alphas).all():
         raise ValueError(f"alphas must hold at least one number, all of them in (0, inf), got {value!r}.")
     return alphas
-
-
-def validate_rows(estimator: Any, X: Any, *args: Any, **options: Any) -> Any:
-    """Call scikit-learn's `validate_data`, which converts X to CSR or to a dtype that is computed in, without noise."""
-    try:
-        with np.errstate(all="ignore"):  # the sum that looks for NaN may overflow
-            return validate_data(estimator, X, *args, accept_sparse="csr", dtype=FLOAT_DTYPES, **options)
-    except (ValueError, TypeError) as error:
-        is_promotion = isinstance(error, np.exceptions.DTypePromotionError)  # dates beside numbers
-        if not is_promotion and "could not convert" not in str(error) and "float() argument" not in str(error):
-            raise
-        raise type(error)(f"X must hold numbers: {error}. Encode other columns, e.g. by OneHotEncoder.") from error
-
-
-def check_each_label(y: Any, name: str) -> None:
-    """Refuse labels that are missing, or partly strings: NumPy would turn them all into strings, or fail to sort them.
-
-    Of a column in a data frame, whatever it holds, this looks at the labels that NumPy makes of it.
-    """
-    try:
-        labels = np.array(y, dtype=object) if isinstance(y, list | tuple) else np.asarray(y)
-    except ValueError:  # rows of several lengths, which scikit-learn refuses
-        return
-    flat, kinds = labels.ravel(), set[type]()
-    if labels.dtype.kind in "mM":
-        are_missing = np.isnat(flat)
-    elif labels.dtype == object and labels.ndim:
-        kinds = set(map(type, flat))
-        unsure = tuple(kind for kind in kinds if _may_be_missing(kind))
-        are_missing = np.array([isinstance(label, unsure) and _is_missing(label) for label in flat] if unsure else [])
-    else:  # missing numbers are NaN by now, and found with X's
-        return
-    if are_missing.any():
-        place = int(are_missing.argmax())
-        row = place // (len(flat) // len(labels))
-        raise ValueError(f"{name} must hold a label in every row, but row {row} has none: {flat[place]!r}.")
-    if len({issubclass(kind, str) for kind in kinds}) > 1:
-        raise TypeError(f"{name} must hold labels of one kind, got a mix of strings and other objects.")
-
-
-# pandas need not be there to tell its NA by, and NA is not equal to anything, not even to itself.
-def _may_be_missing(kind: type) -> bool:
-    missing = kind.__name__ in ("NoneType", "NAType", "NaTType")
-    return missing or issubclass(kind, float | np.floating | np.datetime64 | np.timedelta64)
-
-
-def _is_missing(label: Any) -> bool:
-    return label is None or type(label).__name__ == "NAType" or bool(label != label)
-
-
-def check_sample_weight(sample_weight: Any, X: Rows, name: str = "sample_weight") -> Array | None:
-    """Return the weights as float64 of shape (n_samples,), or None if there are none.
-
-    Raises
-    ------
-    ValueError
-        If they are not finite, negative, all zero, or not one per row.
-    """
-    if sample_weight is None:
-        return None
-    try:
-        weights: Array = _check_sample_weight(sample_weight, X, dtype=np.float64)
-    except (ValueError, TypeError) as error:
-        raise type(error)(str(error) if name in str(error) else f"{name} is not valid: {error}") from error
-    if weights.min() < 0:
-        raise ValueError(f"{name} must not be negative, got {weights.min()}.")
-    if not weights.any():
-        raise ValueError(f"{name} must hold at least one positive weight, all {len(weights)} are zero.")
-    return weights
-
-
-def check_class_weight(class_weight: Any, labels: Labels) -> None:
-    """Refuse weights for classes that are not there, and weights where rows have several labels."""
-    if class_weight is None:
-        return
-    if labels.is_multilabel:
-        raise ValueError("class_weight must be None for multilabel targets, where a row has no single class.")
-    if isinstance(class_weight, dict):
-        known = set(labels.classes.tolist())
-        unknown = [label for label in class_weight if label not in known]
-        if unknown:
-            raise ValueError(
-                f"class_weight names classes that y does not hold: {unknown}; y holds {labels.classes.tolist()}."
-            )
-
-
-def check_known_labels(y_val: Array, labels: Labels) -> None:
-    """Refuse validation labels that the training labels do not include, or of another shape."""
-    n_columns = 1 if y_val.ndim == 1 else y_val.shape[1]
-    if n_columns != (labels.n_outputs if labels.is_multilabel else 1):
-        raise ValueError(f"y_val must be like y, got shape {y_val.shape} for {labels.n_outputs} output(s).")
-    if labels.is_multilabel:
-        check_indicator(y_val, "y_val")
-        return
-    unknown = np.setdiff1d(y_val, labels.classes)
-    if len(unknown):
-        raise ValueError(f"y_val holds labels that y does not: {unknown.tolist()}; y holds {labels.classes.tolist()}.")

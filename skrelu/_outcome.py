@@ -1,0 +1,68 @@
+"""Outcome of a fit: why it ended, and what the user can do about it."""
+
+from enum import Enum
+
+
+class Outcome(Enum):
+    """Why a fit ended: a status in scipy's numbers (0 converged, 1 a limit, 2 trouble, 99 stopped), a sentence, advice.
+
+    The advice is empty where the fit ended as it was meant to.
+    """
+
+    GRADIENT = (0, "the gradient is within tol", "")
+    VALUE = (0, "the objective no longer changes within the precision of the computation", "")
+    PROGRESS = (0, "the objective fell by less than tol in more than n_iter_no_change iterations in a row", "")
+    ALPHA = (
+        1,
+        "alpha had not settled after 40 rounds or half of max_iter iterations",
+        "Increase max_iter, or choose another alpha_grouping.",
+    )
+    MAX_ITER = (
+        1,
+        "max_iter iterations were done",
+        "Increase max_iter, set alpha to a larger number, or standardise X.",
+    )
+    MAX_FUN = (
+        1,
+        "max_fun evaluations of the objective were done",
+        "Increase max_fun, set alpha to a larger number, or standardise X.",
+    )
+    LINE_SEARCH = (
+        2,
+        "the line search found no lower point",
+        "Standardise X, or set alpha to a larger number; a larger tol would accept this point.",
+    )
+    CURVATURE = (
+        2,
+        "the curvature could not be measured, so alpha stayed where it was",
+        "Standardise X, rescale sample_weight, or set alpha to a number.",
+    )
+    OVERFLOW = (
+        2,
+        "the line search found no lower point, since the scores overflow ahead",
+        "The last finite iterate is kept. Standardise X, or set alpha to a larger number.",
+    )
+    EARLY_STOPPING = (99, "the validation score stopped rising", "")
+    CALLBACK = (99, "a callback asked to stop", "")
+    INTERRUPTED = (99, "interrupted by the user", "")
+
+    @property
+    def status(self) -> int:
+        return self.value[0]
+
+    @property
+    def message(self) -> str:
+        return self.value[1]
+
+    @property
+    def advice(self) -> str:
+        return self.value[2]
+
+    @property
+    def is_converged(self) -> bool:
+        return self.status == 0
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the fit ended as it was meant to: at a minimum, or where validation or a callback said so."""
+        return self.is_converged or self in (Outcome.EARLY_STOPPING, Outcome.CALLBACK)
