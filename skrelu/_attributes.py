@@ -55,9 +55,9 @@ def _describe_evidence(problem: Problem, run: Run) -> dict[str, Any]:
     """Return the penalty, and what the curvature says about it where it was measured."""
     measurement, alphas = run.measurement, run.penalty.alphas
     variances = 1 / alphas[:-1] if run.penalty.is_by_feature else None  # of the prior of each feature's weights
-    curve = problem.strategy.evidence_curve(run.rounds)
+    curve = run.evidence_curve
     if curve is not None:
-        curve["alpha"] = _unwrap(curve["alpha"])
+        curve = curve | {"alpha": _unwrap(curve["alpha"])}
     posterior: Posterior | NoPosterior = NoPosterior.NOT_MEASURED
     if measurement is not None:
         posterior = Posterior.of(measurement.curvature, problem.training.X.dtype)

@@ -7,6 +7,7 @@ reasons.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -15,7 +16,7 @@ from skrelu._typing import Parameters
 
 __all__ = ["CallbackSupportMixin", "FitTask", "IterateTasks", "drop_callbacks", "with_callbacks"]
 
-Describe = Callable[[Parameters], dict[str, Any]]  # from a point to the fitted attributes that predict there
+Describe = Callable[[Parameters], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -30,33 +31,46 @@ class FitTask:
         The one on which the callbacks were set.
     data : dict
         X, y and metadata.
+    describe : callable
+        From a parameter vector to the attributes of a fitted copy that predicts there.
     """
 
     context: Any
     estimator: Any
     data: dict[str, Any]
+    describe: Describe
 
     @classmethod
-    def of_fit(cls, estimator: Any, X: Any, y: Any, sample_weight: Any, max_subtasks: int) -> Self:
+    def of_fit(
+        cls, estimator: Any, X: Any, y: Any, sample_weight: Any, describe: Describe, *, max_subtasks: int
+    ) -> Self:
         """Begin the task of a call of `fit`."""
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         context = estimator._init_callback_context(max_subtasks=max_subtasks)
-        task = cls(context, estimator, {"X": X, "y": y, "metadata": metadata})
+        task = cls(context, estimator, {"X": X, "y": y, "metadata": metadata}, describe)
         task.begin()
         return task
 
     @classmethod
     def unwatched(cls) -> Self:
-        return cls(None, None, {})
+        return cls(None, None, {}, lambda parameters: {})
 
     def subtask(self, name: str, max_subtasks: int = 0) -> Self:
         if self.context is None:
             return self
         return replace(self, context=self.context.subcontext(task_name=name, max_subtasks=max_subtasks))
 
-    def begin(self, **arguments: Any) -> None:
+    def begin(self) -> None:
+        """Begin the task, before there is a point to describe."""
         if self.context is not None:
-            self.context.call_on_fit_task_begin(estimator=self.estimator, **self.data, **arguments)
+            self.context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def begin_at(self, parameters: Parameters) -> None:
+        """Begin the task at a point."""
+        if self.context is not None:
+            self.context.call_on_fit_task_begin(
+                estimator=self.estimator, **self.data, reconstruction_attributes=partial(self.describe, parameters)
+            )
 
     def end(self, attributes: dict[str, Any] | Callable[[], dict[str, Any]]) -> bool:
         """End the task with the attributes of a fitted copy, or a function of them; True if a callback asks to stop."""
@@ -67,6 +81,11 @@ class FitTask:
                 estimator=self.estimator, **self.data, reconstruction_attributes=attributes
             )
         )
+
+    def end_at(self, parameters: Parameters) -> bool:
+        """End the task at a point; True if a callback asks to stop."""
+        # A function, so that nothing is copied for callbacks that do not ask for the fitted estimator.
+        return self.end(partial(self.describe, parameters))
 
 
 class IterateTasks:
@@ -79,13 +98,11 @@ class IterateTasks:
     ----------
     task : FitTask
         The iterates are its subtasks.
-    describe : callable
     start : ndarray of shape (n_parameters,)
     """
 
-    def __init__(self, task: FitTask, describe: Describe, start: Parameters) -> None:
+    def __init__(self, task: FitTask, start: Parameters) -> None:
         self._task = task
-        self._describe = describe
         self._latest = start
         self._open: FitTask | None = None
 
@@ -93,23 +110,19 @@ class IterateTasks:
         """Begin the next task, from the latest iterate, unless one is open."""
         if self._open is None:
             self._open = self._task.subtask("iterate")
-            self._open.begin(reconstruction_attributes=self._attributes)
+            self._open.begin_at(self._latest)
 
     def end(self, parameters: Parameters) -> bool:
         """End the open task with a new iterate; True if a callback asks to stop."""
         assert self._open is not None, "an iterate follows an evaluation"
         self._latest = parameters
         task, self._open = self._open, None
-        return task.end(self._attributes)
+        return task.end_at(parameters)
 
     def close(self) -> None:
         """End the task of a search that ended before its iterate was found."""
         if self._open is not None:
             self.end(self._latest)
-
-    def _attributes(self) -> dict[str, Any]:
-        # A function, so that nothing is copied for callbacks that do not ask for the fitted estimator.
-        return self._describe(self._latest)
 
 
 def drop_callbacks(state: dict[str, Any], *, is_fitted: bool) -> None:

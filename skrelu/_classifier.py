@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from skrelu._attributes import describe_fit
+from skrelu._attributes import describe_fit, describe_network
 from skrelu._callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from skrelu._course import Run
 from skrelu._descent import Limits
@@ -24,7 +25,7 @@ from skrelu._predictor import Predictor
 from skrelu._problem import Problem
 from skrelu._rounds import EvidenceRounds
 from skrelu._rows import WeightedRows, class_factors, is_counted, weigh_rows
-from skrelu._search import search
+from skrelu._search import Search
 from skrelu._splits import hold_out, hold_out_problem
 from skrelu._strategy import FixedAlpha, Strategy
 from skrelu._threads import Team, count_threads
@@ -360,21 +361,16 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         if holds_out:
             training, validation = hold_out(training, labels, self.validation_fraction, random_state)
         strategy = self._strategy(network, is_continued, random_state)
-        problem = Problem(network, labels, training, validation, strategy)
+        problem = Problem(network, labels, training, validation)
+        limits = limits_of(self, network, has_validation=validation is not None)
 
         # Without a hidden layer the objective is convex: another start would end at the same point.
         n_init = self.n_init if network.has_hidden_layers else 1
-        task = FitTask.of_fit(self, X, y, weights, max_subtasks=self.max_iter if n_init == 1 else n_init)
+        n_tasks = self.max_iter if n_init == 1 else n_init
+        task = FitTask.of_fit(self, X, y, weights, partial(describe_network, problem), max_subtasks=n_tasks)
         with Team(count_threads(self.n_jobs)) as team:
-            run = search(
-                problem,
-                problem.datafits(team),
-                problem.starts(n_init, previous, random_state),
-                limits_of(self, network, has_validation=validation is not None),
-                task=task,
-                n_init=n_init,
-                verbose=bool(self.verbose),
-            )
+            search = Search(problem, strategy, problem.datafits(team), limits, task, verbose=bool(self.verbose))
+            run = search.run(problem.starts(n_init, previous, random_state), n_init)
         fitted = describe_fit(problem, run)
         task.end(fitted)
         warn_of_outcome(run, self)  # which may be an error to the caller, and then nothing is written

@@ -1,10 +1,11 @@
 """The record of a descent: its rounds, its course so far, and the run that it ends in."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from skrelu._evidence import Measurement
+from skrelu._measurement import Measurement
 from skrelu._outcome import Outcome
 from skrelu._penalty import Penalty
 from skrelu._solver import Iterate, Solution
@@ -81,9 +82,10 @@ class Run:
     outcome : Outcome
     penalty : Penalty
         The penalty under which it was found.
-    rounds : list of Round
     measurement : Measurement or None
         The evidence there, if it is wanted and finite.
+    evidence_curve : dict or None
+        The fitted attribute of that name.
     """
 
     kept: Iterate
@@ -93,8 +95,8 @@ class Run:
     n_evaluations: int
     outcome: Outcome
     penalty: Penalty
-    rounds: list[Round]
     measurement: Measurement | None
+    evidence_curve: dict[str, Any] | None
 
     @property
     def n_iter(self) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from numbers import Integral
 from typing import Any, Self
 
@@ -14,10 +15,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.parallel import Parallel, delayed
 
-from skrelu._attributes import describe_fit
+from skrelu._attributes import describe_fit, describe_network
 from skrelu._callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from skrelu._classifier import DeepLogisticClassifier, limits_of, warn_of_outcome
-from skrelu._course import Run
 from skrelu._labels import Labels
 from skrelu._network import Network
 from skrelu._parameters import check_alphas, check_hidden_layer_sizes, check_parameters
@@ -25,7 +25,6 @@ from skrelu._path import PathTable, fit_path
 from skrelu._posterior import NoPosterior
 from skrelu._predictor import Predictor, finite_scores
 from skrelu._private_sklearn import _check_method_params, scorer_takes_weights
-from skrelu._problem import Problem
 from skrelu._rows import is_counted, scale_weights
 from skrelu._splits import Fold, split_folds
 from skrelu._typing import Array, Rows
@@ -243,10 +242,13 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         check_class_weight(self.class_weight, labels)
         split_params, score_params = self._route(scorer, weights, params)
         folds = split_folds(self.cv, X, y, labels, is_counted(weights), split_params)
-        table = PathTable(X, labels, labels.encode(y), weights, self.class_weight)
-        table = table.ranked([*(train for train, _ in folds), *([None] if self.refit else [])])
+        network = Network((X.shape[1], *check_hidden_layer_sizes(self.hidden_layer_sizes), labels.n_outputs))
+        table = PathTable(X, network, labels, labels.encode(y), weights, self.class_weight)
+        table = table.ranked([None, *(train for train, _ in folds)])
+        whole = table.problem(None)
 
-        task = FitTask.of_fit(self, X, y, weights, max_subtasks=int(self.refit))
+        describe = partial(describe_network, whole)
+        task = FitTask.of_fit(self, X, y, weights, describe, max_subtasks=int(self.refit))
         score = delayed(_score_path)
         scores = np.array(
             Parallel(n_jobs=self.n_jobs)(score(model, alphas, table, y, fold, scorer, score_params) for fold in folds)
@@ -264,9 +266,12 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
             return
         refit = task.subtask("refit", max_subtasks=self.max_iter)
         refit.begin()
-        path = _path(model, alphas[: chosen + 1], table, None, last_task=refit, verbose=bool(self.verbose))
-        *_, (problem, run) = path
-        fitted = describe_fit(problem, run)
+        limits = limits_of(model, network, has_validation=False)
+        path = fit_path(
+            whole, alphas[: chosen + 1], model.random_state, limits, last_task=refit, verbose=bool(self.verbose)
+        )
+        *_, run = path
+        fitted = describe_fit(whole, run)
         refit.end(fitted)
         self.__dict__.update(_public(fitted) | _fitted(self))
         task.end(_fitted(self))
@@ -337,16 +342,6 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         return super()._scores(X)
 
 
-def _path(
-    model: DeepLogisticClassifier, alphas: Array, table: PathTable, train: Array | None, **options: Any
-) -> Iterator[tuple[Problem, Run]]:
-    """Fit the path of an estimator on some rows of a table, or on all."""
-    hidden_layer_sizes = check_hidden_layer_sizes(model.hidden_layer_sizes)
-    network = Network((table.X.shape[1], *hidden_layer_sizes, table.labels.n_outputs))
-    limits = limits_of(model, network, has_validation=False)
-    yield from fit_path(network, table.labels, table.training(train), alphas, model.random_state, limits, **options)
-
-
 def _score_path(
     model: DeepLogisticClassifier,
     alphas: Array,
@@ -361,7 +356,8 @@ def _score_path(
     params = _check_method_params(table.X, score_params, indices=test)
     X_test, y_test, targets = table.X[test], y[test], table.targets[test]
     scores = []
-    for alpha, (problem, run) in zip(alphas, _path(model, alphas, table, train), strict=True):
+    problem, limits = table.problem(train), limits_of(model, table.network, has_validation=False)
+    for alpha, run in zip(alphas, fit_path(problem, alphas, model.random_state, limits), strict=True):
         model = clone(model).set_params(alpha=float(alpha))
         model.__dict__.update(describe_fit(problem, run), n_features_in_=table.X.shape[1])
         if scorer is None:

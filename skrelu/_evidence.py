@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skrelu._curvature import Curvature
+from skrelu._measurement import Measurement
 from skrelu._objective import Objective
 from skrelu._penalty import Penalty
 from skrelu._typing import Array, Parameters
@@ -24,31 +25,6 @@ _ALL_TERMS, _FIRST_TERMS, _MAX_TERMS = 1000, 500, 2000
 _MAX_MEAN_LEVERAGE = 0.35  # of a sample of terms; a larger one calls for twice as many terms
 _PRIOR_WEIGHTS = 1.0  # the number of weights, at the alpha of all weights, that are added to each group
 _MIN_ALPHA, _MAX_ALPHA = 1e-30, 1e30  # in units of one over a squared weight
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What the curvature at one point says about the penalty.
-
-    Attributes
-    ----------
-    penalty : Penalty
-        The penalty in force.
-    gammas : ndarray of shape (n_groups,)
-        The number of well-determined weights of each group.
-    log_evidence : float
-        In nats.
-    curvature : Curvature
-    """
-
-    penalty: Penalty
-    gammas: Array
-    log_evidence: float
-    curvature: Curvature
-
-    @property
-    def gamma(self) -> float:
-        return float(self.gammas.sum())
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from skrelu._outcome import Outcome
 from skrelu._penalty import Penalty
 from skrelu._problem import Problem
 from skrelu._rows import WeightedRows, class_factors, weigh_rows
-from skrelu._search import search
+from skrelu._search import Search
 from skrelu._strategy import FixedAlpha
 from skrelu._threads import Team, count_threads
 from skrelu._typing import Array, Rows
@@ -29,6 +29,7 @@ class PathTable:
     Parameters
     ----------
     X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+    network : Network
     labels : Labels
     targets : ndarray
         As `labels` encodes them.
@@ -39,6 +40,7 @@ class PathTable:
     """
 
     X: Rows
+    network: Network
     labels: Labels
     targets: Array
     sample_weight: Array | None
@@ -51,9 +53,10 @@ class PathTable:
         numbers = [table.numbers() for table in tables if is_small(table)]
         return replace(self, ranks=rank_rows(tables[0], np.unique(np.concatenate(numbers)))) if numbers else self
 
-    def training(self, numbers: Array | None) -> WeightedRows:
-        """Return the rows of these numbers, or all; a number that is there several times counts as often."""
-        return in_canonical_order(self._weighed(numbers), merge=True, ranks=self.ranks)
+    def problem(self, numbers: Array | None) -> Problem:
+        """Return the problem of the rows of these numbers, or of all; a number that comes twice counts twice."""
+        training = in_canonical_order(self._weighed(numbers), merge=True, ranks=self.ranks)
+        return Problem(self.network, self.labels, training, None)
 
     def _weighed(self, numbers: Array | None) -> WeightedRows:
         weights = self.sample_weight
@@ -66,23 +69,19 @@ class PathTable:
 
 
 def fit_path(
-    network: Network,
-    labels: Labels,
-    training: WeightedRows,
+    problem: Problem,
     alphas: Array,
     seed: int,
     limits: Limits,
     *,
     last_task: FitTask | None = None,
     verbose: bool = False,
-) -> Iterator[tuple[Problem, Run]]:
-    """Fit at each alpha in turn; the data are put into blocks once.
+) -> Iterator[Run]:
+    """Fit at each alpha in turn, and yield the runs; the data are put into blocks once.
 
     Parameters
     ----------
-    network : Network
-    labels : Labels
-    training : WeightedRows
+    problem : Problem
     alphas : ndarray of shape (n_alphas,)
     seed : int
         Decides the start of the first fit.
@@ -93,33 +92,29 @@ def fit_path(
     verbose : bool
         Whether the last fit prints a line for each iterate.
 
-    Yields
-    ------
-    problem : Problem
-    run : Run
-
     Raises
     ------
     KeyboardInterrupt
         If a fit before the last watched one is interrupted.
     """
     team = Team(count_threads(None))
-    datafits, start = None, network.initial_parameters(np.random.RandomState(seed))
+    datafits, start = None, problem.network.initial_parameters(np.random.RandomState(seed))
     for number, alpha in enumerate(alphas):
         task = last_task if number == len(alphas) - 1 else None
-        problem = Problem(network, labels, training, None, FixedAlpha(Penalty.of(network, "shared", alpha), None))
+        strategy = FixedAlpha(Penalty.of(problem.network, "shared", alpha), None)
         with team, np.errstate(all="ignore"):
             datafits = datafits or problem.datafits(team)
-            run = search(
+            search = Search(
                 problem,
+                strategy,
                 datafits,
-                [start],
                 limits,
-                task=task or FitTask.unwatched(),
+                task or FitTask.unwatched(),
                 verbose=verbose and task is not None,
             )
+            run = search.run([start])
         if run.outcome is Outcome.INTERRUPTED and task is None:
             raise KeyboardInterrupt
-        yield problem, run
+        yield run
         # As the model is kept: in the dtype of the data.
-        start = run.kept.parameters.astype(training.X.dtype).astype(np.float64)
+        start = run.kept.parameters.astype(problem.training.X.dtype).astype(np.float64)

@@ -1,4 +1,4 @@
-"""The problem that one call of `fit` has to solve: network, labels, rows, and how alpha comes about."""
+"""The problem that one call of `fit` has to solve: network, labels and rows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ import numpy as np
 from skrelu._datafit import Datafit
 from skrelu._labels import Labels
 from skrelu._network import Network
+from skrelu._penalty import Penalty
 from skrelu._rows import WeightedRows
-from skrelu._strategy import Strategy
 from skrelu._threads import Team
 from skrelu._typing import Parameters
 from skrelu._validation import largest_value
@@ -17,7 +17,7 @@ from skrelu._validation import largest_value
 
 @dataclass(frozen=True)
 class Problem:
-    """The network, the data and the strategy, all of them checked.
+    """The network and the data, checked.
 
     Parameters
     ----------
@@ -26,14 +26,12 @@ class Problem:
     training : WeightedRows
     validation : WeightedRows or None
         The rows that early stopping watches.
-    strategy : Strategy
     """
 
     network: Network
     labels: Labels
     training: WeightedRows
     validation: WeightedRows | None
-    strategy: Strategy
 
     def datafits(self, team: Team) -> tuple[Datafit, Datafit | None]:
         """Return the data terms of the training rows and of the validation rows."""
@@ -62,12 +60,12 @@ class Problem:
             else:
                 yield self.network.initial_parameters(random_state)
 
-    def describe_scale(self) -> str:
+    def describe_scale(self, penalty: Penalty) -> str:
         """Say how large the numbers are, for the message of a fit that overflows."""
         X = largest_value(self.training.X)
         X_val = 0.0 if self.validation is None else largest_value(self.validation.X)
         watched = "" if self.validation is None else f", the validation data up to {X_val:.3g}"
         advice = "Standardise X." if max(X, X_val) > 1e6 else "Rescale sample_weight and alpha."
         with np.errstate(all="ignore"):
-            penalty = self.strategy.penalty.alphas.max() / self.training.total_weight
-        return f"X holds values up to {X:.3g}{watched}, alpha over the total weight is {penalty:.3g}. {advice}"
+            alpha = penalty.alphas.max() / self.training.total_weight
+        return f"X holds values up to {X:.3g}{watched}, alpha over the total weight is {alpha:.3g}. {advice}"

@@ -12,8 +12,9 @@ import numpy as np
 from skrelu._course import Course, Round, Run
 from skrelu._datafit import Datafit
 from skrelu._descent import Descent
-from skrelu._evidence import Evidence, Measurement
+from skrelu._evidence import Evidence
 from skrelu._leave_one_out import leave_one_out_loss
+from skrelu._measurement import Measurement
 from skrelu._objective import Objective
 from skrelu._outcome import Outcome
 from skrelu._solver import Iterate

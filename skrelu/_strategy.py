@@ -9,7 +9,8 @@ import numpy as np
 from skrelu._course import Course, Round, Run
 from skrelu._datafit import Datafit
 from skrelu._descent import Descent
-from skrelu._evidence import Evidence, Measurement
+from skrelu._evidence import Evidence
+from skrelu._measurement import Measurement
 from skrelu._objective import Objective
 from skrelu._penalty import Penalty
 from skrelu._solver import Iterate

@@ -30,8 +30,8 @@ class RecordingTask:
 
 
 def make_tasks(context):
-    task = FitTask(context, "estimator", {"X": "X"})
-    return IterateTasks(task, lambda parameters: float(parameters[0]), np.array([4.0]))
+    task = FitTask(context, "estimator", {"X": "X"}, lambda parameters: float(parameters[0]))
+    return IterateTasks(task, np.array([4.0]))
 
 
 def test_one_task_per_iterate_each_from_where_the_last_one_ended():
@@ -66,7 +66,7 @@ def test_a_callback_may_ask_to_stop():
 def test_a_fit_that_nobody_watches_has_no_tasks():
     task = FitTask.unwatched()
     assert task.subtask("start") is task
-    tasks = IterateTasks(task, lambda parameters: 1 / 0, np.zeros(1))
+    tasks = IterateTasks(task, np.zeros(1))
     tasks.begin()
     assert tasks.end(np.ones(1)) is False
     tasks.close()
