@@ -29,11 +29,13 @@ from competitors import ALPHA, FITS, PeakMemory, TorchNetwork, names_for
 from scipy import sparse
 from shapes import SHAPES, Shape, load_shape
 
-from skrelu._blocks import choose_block_rows
-from skrelu._labels import Labels
-from skrelu._network import Network
-from skrelu._objective import Objective
-from skrelu._threads import Team, count_threads
+from skrelu._core.blocks import choose_block_rows
+from skrelu._core.datafit import Datafit
+from skrelu._core.network import Network
+from skrelu._core.objective import Objective
+from skrelu._core.penalty import Penalty
+from skrelu._core.threads import Team, count_threads
+from skrelu._data.labels import Labels
 
 DTYPES = {"float64": np.float64, "float32": np.float32}
 
@@ -63,9 +65,10 @@ def time_evaluations(shape: Shape, n_rounds: int) -> dict[str, float]:
     for _ in range(n_rounds):
         with Team(n_threads) as team:
             targets = labels.encode(shape.y)
-            objective = Objective(network, labels.loss, shape.X, targets, team=team, alpha=ALPHA)
-            objective(parameters)
-            rounds["skrelu"].append(median_seconds(lambda objective=objective: objective(parameters)))
+            datafit = Datafit(network, labels.loss, shape.X, targets, team=team)
+            evaluate = Objective(datafit, Penalty.of(network, "shared", ALPHA)).value_and_gradient
+            evaluate(parameters)
+            rounds["skrelu"].append(median_seconds(lambda evaluate=evaluate: evaluate(parameters)))
             rounds["products"].append(time_products(network, shape, team))
         if theirs is not None:
             theirs.evaluate()
@@ -133,7 +136,7 @@ def time_fits(shape: Shape, n_rounds: int) -> dict[str, dict[str, float]]:
 
 def time_solver(shape: Shape) -> dict[str, float]:
     """Return, per iteration of ours, the evaluations, their seconds and those of everything else: the solver's own."""
-    evaluate, spent = Objective.__call__, []
+    evaluate, spent = Objective.value_and_gradient, []
 
     def timed(objective: Objective, parameters: np.ndarray) -> Any:
         start = time.perf_counter()
@@ -142,7 +145,7 @@ def time_solver(shape: Shape) -> dict[str, float]:
         return answer
 
     FITS["skrelu"](shape.X, shape.y, shape.hidden, 1)
-    with patch.object(Objective, "__call__", timed):
+    with patch.object(Objective, "value_and_gradient", timed):
         fit = FITS["skrelu"](shape.X, shape.y, shape.hidden, shape.n_iter)
     n_evaluations, inside = len(spent) / fit.n_iter, sum(spent) / fit.n_iter
     return {"n_evaluations": n_evaluations, "evaluations": inside, "solver": fit.seconds / fit.n_iter - inside}

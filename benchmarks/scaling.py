@@ -10,10 +10,12 @@ import numpy as np
 from competitors import ALPHA, FITS
 from shapes import Shape, make_rows
 
-from skrelu._labels import Labels
-from skrelu._network import Network
-from skrelu._objective import Objective
-from skrelu._threads import Team
+from skrelu._core.datafit import Datafit
+from skrelu._core.network import Network
+from skrelu._core.objective import Objective
+from skrelu._core.penalty import Penalty
+from skrelu._core.threads import Team
+from skrelu._data.labels import Labels
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -101,8 +103,9 @@ def time_evaluations(shape: Shape, dtype: type, numbers: tuple[int, ...], n_roun
     for _ in range(n_rounds):
         for n in numbers:
             with Team(n) as team:
-                objective = Objective(network, labels.loss, X, targets, team=team, alpha=ALPHA)
-                rounds[n].append(median_of(lambda objective=objective: objective(parameters)))
+                datafit = Datafit(network, labels.loss, X, targets, team=team)
+                evaluate = Objective(datafit, Penalty.of(network, "shared", ALPHA)).value_and_gradient
+                rounds[n].append(median_of(lambda evaluate=evaluate: evaluate(parameters)))
     return {n: float(np.median(times)) for n, times in rounds.items()}
 
 

@@ -10,32 +10,32 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from skrelu._attributes import describe_fit, describe_network
-from skrelu._callbacks import CallbackSupportMixin, FitTask, with_callbacks
-from skrelu._course import Run
-from skrelu._descent import Limits
-from skrelu._evidence import Evidence
-from skrelu._labels import Labels
-from skrelu._network import Network
-from skrelu._order import in_canonical_order
-from skrelu._outcome import Outcome
-from skrelu._parameters import check_alpha, check_hidden_layer_sizes, check_parameters
-from skrelu._penalty import Penalty
-from skrelu._predictor import Predictor
-from skrelu._problem import Problem
-from skrelu._rounds import EvidenceRounds
-from skrelu._rows import WeightedRows, class_factors, is_counted, weigh_rows
-from skrelu._search import Search
-from skrelu._splits import hold_out, hold_out_problem
-from skrelu._strategy import FixedAlpha, Strategy
-from skrelu._threads import Team, count_threads
-from skrelu._typing import Array, Parameters
-from skrelu._validation import (
+from skrelu._core.arrays import Array, Parameters
+from skrelu._core.network import Network
+from skrelu._core.penalty import Penalty
+from skrelu._core.threads import Team, count_threads
+from skrelu._data.labels import Labels
+from skrelu._data.order import in_canonical_order
+from skrelu._data.parameters import check_alpha, check_hidden_layer_sizes, check_parameters
+from skrelu._data.rows import WeightedRows, class_factors, is_counted, weigh_rows
+from skrelu._data.splits import hold_out, hold_out_problem
+from skrelu._data.validation import (
     check_class_weight,
     check_known_labels,
     check_sample_weight,
     validate_rows_and_labels,
 )
+from skrelu._fit.attributes import describe_fit, describe_network
+from skrelu._fit.callbacks import CallbackSupportMixin, FitTask, with_callbacks
+from skrelu._fit.course import Run
+from skrelu._fit.descent import Limits
+from skrelu._fit.outcome import Outcome
+from skrelu._fit.problem import Problem
+from skrelu._fit.rounds import EvidenceRounds
+from skrelu._fit.search import Search
+from skrelu._fit.strategy import FixedAlpha, Strategy
+from skrelu._laplace.evidence import Evidence
+from skrelu._predictor import Predictor
 from skrelu._warnings import warn_caller
 
 # Below, early_stopping="auto" would hold out fewer than 20 rows by default: docs/decisions/0003 has the measurements.

@@ -15,20 +15,20 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.parallel import Parallel, delayed
 
-from skrelu._attributes import describe_fit, describe_network
-from skrelu._callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from skrelu._classifier import DeepLogisticClassifier, limits_of, warn_of_outcome
-from skrelu._labels import Labels
-from skrelu._network import Network
-from skrelu._parameters import check_alphas, check_hidden_layer_sizes, check_parameters
-from skrelu._path import PathTable, fit_path
-from skrelu._posterior import NoPosterior
+from skrelu._core.arrays import Array, Rows
+from skrelu._core.network import Network
+from skrelu._data.labels import Labels
+from skrelu._data.parameters import check_alphas, check_hidden_layer_sizes, check_parameters
+from skrelu._data.private_sklearn import _check_method_params, scorer_takes_weights
+from skrelu._data.rows import is_counted, scale_weights
+from skrelu._data.splits import Fold, split_folds
+from skrelu._data.validation import check_class_weight, check_sample_weight, validate_rows_and_labels
+from skrelu._fit.attributes import describe_fit, describe_network
+from skrelu._fit.callbacks import CallbackSupportMixin, FitTask, with_callbacks
+from skrelu._fit.path import PathTable, fit_path
+from skrelu._laplace.posterior import NoPosterior
 from skrelu._predictor import Predictor, finite_scores
-from skrelu._private_sklearn import _check_method_params, scorer_takes_weights
-from skrelu._rows import is_counted, scale_weights
-from skrelu._splits import Fold, split_folds
-from skrelu._typing import Array, Rows
-from skrelu._validation import check_class_weight, check_sample_weight, validate_rows_and_labels
 from skrelu._warnings import warn_caller
 
 

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
-from skrelu._datafit import Datafit
-from skrelu._labels import Labels, check_indicator
-from skrelu._loss import BinaryLoss, Loss, MultinomialLoss
-from skrelu._network import Network
-from skrelu._objective import Objective
-from skrelu._penalty import Penalty
-from skrelu._threads import Team
-from skrelu._typing import Array
-from skrelu._validation import FLOAT_DTYPES, check_each_label, check_sample_weight
+from skrelu._core.arrays import Array
+from skrelu._core.datafit import Datafit
+from skrelu._core.losses import BinaryLoss, Loss, MultinomialLoss
+from skrelu._core.network import Network
+from skrelu._core.objective import Objective
+from skrelu._core.penalty import Penalty
+from skrelu._core.threads import Team
+from skrelu._data.labels import Labels, check_indicator
+from skrelu._data.validation import FLOAT_DTYPES, check_each_label, check_sample_weight
 
 
 def loss_and_gradient(

@@ -13,8 +13,8 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 from sklearn.base import BaseEstimator
 
-from skrelu._callbacks import drop_callbacks
-from skrelu._posterior import NoPosterior, Posterior
+from skrelu._fit.callbacks import drop_callbacks
+from skrelu._laplace.posterior import NoPosterior, Posterior
 from skrelu._version import __version__
 
 # Raised by one when a saved model changes in a way that __setstate__ of the release before would not understand. Then

@@ -7,12 +7,12 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from skrelu._labels import Labels
+from skrelu._core.arrays import Array, Rows
+from skrelu._core.scores import compute_scores
+from skrelu._data.labels import Labels
+from skrelu._data.validation import largest_value, validate_rows
+from skrelu._laplace.posterior import NoPosterior, Posterior, moderate
 from skrelu._persistence import Persistent
-from skrelu._posterior import NoPosterior, Posterior, moderate
-from skrelu._scores import compute_scores
-from skrelu._typing import Array, Rows
-from skrelu._validation import largest_value, validate_rows
 
 
 def finite_scores(coefs: list[Array], intercepts: list[Array], X: Rows, n_jobs: int | None) -> Array:

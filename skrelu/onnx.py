@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skrelu._classifier import DeepLogisticClassifier
+from skrelu._core.arrays import Array
 from skrelu._cv import DeepLogisticClassifierCV
-from skrelu._typing import Array
 
 _OPTIONS = {
     "zipmap": [True, False, "columns"],

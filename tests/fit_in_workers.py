@@ -14,7 +14,8 @@ import numpy as np
 from sklearn.base import clone
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from skrelu import DeepLogisticClassifier, _blocks
+from skrelu import DeepLogisticClassifier
+from skrelu._core import blocks
 
 SECONDS = 60
 MODELS = [DeepLogisticClassifier((10,), alpha=30.0, n_jobs=n_jobs, random_state=0) for n_jobs in (None, 2)]
@@ -28,7 +29,7 @@ def make_rows():
 
 def fit(_=None):
     """Return the bits of all fits, and how many threads BLAS may use after them."""
-    _blocks._WORK = 1  # blocks of 512 rows, so that both threads have work
+    blocks._WORK = 1  # blocks of 512 rows, so that both threads have work
     X, y = make_rows()
     with threadpool_limits(2, user_api="blas"):
         bits = [clone(model).fit(X, y).predict_proba(X).tobytes() for model in MODELS]

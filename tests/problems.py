@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from skrelu._rows import WeightedRows
+from skrelu._data.rows import WeightedRows
 
 KINDS = ("binary", "multiclass", "multilabel")
 

@@ -17,7 +17,7 @@ from sklearn.preprocessing import scale
 from threadpoolctl import threadpool_limits
 
 from skrelu import DeepLogisticClassifier, loss_and_gradient
-from skrelu._outcome import Outcome
+from skrelu._fit.outcome import Outcome
 
 EXACT = {"tol": 1e-10, "max_iter": 10_000}
 
@@ -431,7 +431,7 @@ class TestEndOfFit:
 
     @pytest.mark.parametrize("n_init", [1, 3])
     def test_ctrl_c_keeps_the_best_iterate_and_warns(self, monkeypatch, n_init):
-        from skrelu._objective import Objective
+        from skrelu._core.objective import Objective
 
         X, y = load("binary")
         evaluate, count = Objective.value_and_gradient, [0]
@@ -452,7 +452,7 @@ class TestEndOfFit:
         assert not model.optimize_result_.success
 
     def test_ctrl_c_before_anything_was_learned_is_passed_on(self, monkeypatch):
-        from skrelu._objective import Objective
+        from skrelu._core.objective import Objective
 
         def interrupted(self, parameters):
             raise KeyboardInterrupt

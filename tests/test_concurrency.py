@@ -17,7 +17,9 @@ from sklearn.base import clone
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import skrelu
-from skrelu import DeepLogisticClassifier, _blocks, _posterior
+from skrelu import DeepLogisticClassifier
+from skrelu._core import blocks
+from skrelu._laplace import posterior
 
 SECONDS = 60
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
@@ -59,8 +61,8 @@ def at_once(calls):
 class TestThreads:
     @pytest.fixture(autouse=True)
     def two_blas_threads(self, monkeypatch):
-        monkeypatch.setattr(_blocks, "_WORK", 1)  # blocks of 512 rows, so that several threads have work
-        monkeypatch.setattr(_posterior, "_MAX_VALUES", 512 * 50)
+        monkeypatch.setattr(blocks, "_WORK", 1)  # blocks of 512 rows, so that several threads have work
+        monkeypatch.setattr(posterior, "_MAX_VALUES", 512 * 50)
         with threadpool_limits(2, user_api="blas"):
             yield
             assert set(blas_threads()) <= {2}

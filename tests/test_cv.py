@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler, scale
 from threadpoolctl import threadpool_limits
 
 from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV
-from skrelu._objective import Objective
+from skrelu._core.objective import Objective
 
 ALPHAS = [0.03, 0.3, 3.0, 30.0]
 EXACT = {"tol": 1e-9, "max_iter": 10_000}

@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler, scale
 
 import skrelu
 from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV, _persistence
-from skrelu._posterior import NoPosterior, Posterior
+from skrelu._laplace.posterior import NoPosterior, Posterior
 from tests.save_models import SAVED, fitted_models
 
 X, y = load_breast_cancer(return_X_y=True)

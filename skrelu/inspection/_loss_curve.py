@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skrelu._core.arrays import Array
 from skrelu._predictor import Predictor
-from skrelu._typing import Array
 
 
 class LossCurveDisplay:

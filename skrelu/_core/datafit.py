@@ -1,0 +1,187 @@
+"""The data term: a sum over row blocks, divided by the total weight.
+
+    C(theta) / S = 1/S sum_i s_i loss(f(x_i), y_i),    S = sum_i s_i
+
+This is the one place where the network and the loss meet. It knows of no penalty. Rows on a cluster or on a GPU need
+another class with the same methods; everything above works with it unchanged.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from skrelu._core.arrays import Array, Parameters, Rows
+from skrelu._core.blocks import RowBlocks, choose_block_rows
+from skrelu._core.losses import Loss
+from skrelu._core.network import Network, Workspace, trace_rows
+from skrelu._core.terms import PrioritySample, Terms
+from skrelu._core.threads import Team
+
+
+class Datafit:
+    """C / S as a function of the flat parameter vector.
+
+    Parameters
+    ----------
+    network : Network
+    loss : Loss
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        float32 is computed in float32, anything else in float64; blocks are summed in float64 either way.
+    targets : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        As the loss encodes them.
+    team : Team
+        The threads that compute the blocks.
+    sample_weight : ndarray of shape (n_samples,) or None
+        The weights s_i over `weight_unit`: finite, not negative, not all zero.
+    weight_unit : float
+        Everything that leaves this class is in the unit of s_i.
+    selection : ndarray of int or None
+        The rows to use, all if None.
+
+    Attributes
+    ----------
+    n_rows : int
+        The number of rows used.
+    total_weight : float
+        S, infinite where the weights are so large.
+    """
+
+    @np.errstate(all="ignore")
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        X: Rows,
+        targets: Array,
+        *,
+        team: Team,
+        sample_weight: Array | None = None,
+        weight_unit: float = 1.0,
+        selection: Array | None = None,
+    ) -> None:
+        if selection is not None:
+            targets = targets[selection]
+            sample_weight = None if sample_weight is None else sample_weight[selection]
+        self.network = network
+        self.loss = loss
+        self._team = team
+        self._targets = targets
+        self._unit = weight_unit
+        self._weights: Array | None = None
+        self._sum = self._total = float(len(targets))
+        if sample_weight is not None:
+            # Relative to the largest one, so that neither the sum nor a weighted slope overflows.
+            largest = sample_weight.max()
+            self._weights = sample_weight / largest
+            self._sum = float(self._weights.sum())
+            self._total = float(largest) * self._sum
+        self.total_weight = self._unit * self._total
+        self.dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+        self._blocks = RowBlocks(
+            X, max_rows=choose_block_rows(network.layer_sizes, X, len(targets)), selection=selection
+        )
+        self.n_rows = self._blocks.n_rows
+        self._workspaces = [
+            Workspace(network, self._blocks.max_rows, self.dtype, copies_rows=not self._blocks.is_sparse)
+            for _ in range(min(team.n_threads, len(self._blocks)))
+        ]
+
+    @property
+    def precision(self) -> float:
+        """The smallest change of the value that is not rounding.
+
+        A row's loss is rounded to about the epsilon of the dtype, but the sum is taken in float64 and most of that
+        averages out: docs/decisions/0002 has the measurements.
+        """
+        return float(np.finfo(self.dtype.type).eps) / 16
+
+    def over_total_weight(self, figures: Array) -> Array:
+        """Return figures divided by S, also where S itself would overflow."""
+        return figures / self._unit / self._total
+
+    @np.errstate(all="ignore")
+    def value_and_gradient(self, parameters: Parameters) -> tuple[float, Parameters]:
+        """Return C / S and its gradient, both in float64; either may be infinite or NaN where scores overflow."""
+        gradient = np.zeros(self.network.n_parameters)
+        losses = [0.0] * len(self._blocks)
+        layers = self.network.layers(parameters.astype(self.dtype, copy=False))
+
+        def compute(member: int, block: int) -> None:
+            rows, workspace, losses[block] = self._block_loss(layers, member, block)
+            self.network.backward(layers, rows, workspace, workspace.scores)
+
+        def merge(member: int, block: int) -> None:
+            np.add(gradient, self._workspaces[member].flat_gradient, out=gradient)
+
+        self._team.each_block(len(self._blocks), compute, merge)
+        gradient /= self._sum
+        return sum(losses) / self._sum, gradient
+
+    @np.errstate(all="ignore")
+    def value(self, parameters: Parameters) -> float:
+        """Return C / S alone, for the price of a forward pass."""
+        losses = [0.0] * len(self._blocks)
+        layers = self.network.layers(parameters.astype(self.dtype, copy=False))
+
+        def compute(member: int, block: int) -> None:
+            _, _, losses[block] = self._block_loss(layers, member, block)
+
+        self._team.each_block(len(self._blocks), compute)
+        return sum(losses) / self._sum
+
+    def take(self, numbers: Array) -> tuple[Rows, Array, Array]:
+        """Return a few rows in float64, their targets and their weights s_i."""
+        relative = np.ones(len(numbers)) if self._weights is None else self._weights[numbers]
+        return self._blocks.take(numbers), self._targets[numbers], relative * (self._total / self._sum) * self._unit
+
+    @np.errstate(all="ignore")
+    def sample_terms(self, parameters: Parameters, n_terms: int, seed: int) -> Terms:
+        """Return all terms of the curvature if they are at most `n_terms`, else that many, drawn by squared norm.
+
+        The squared norm is that of a term's derivative by the last layer, s_i ||l_ik||^2 (1 + ||z_{i,L-1}||^2), which
+        takes one forward pass. The same seed draws from the same random numbers at every point.
+        """
+        layers = self.network.layers(parameters.astype(self.dtype, copy=False))
+        n_outputs = self.network.layer_sizes[-1]
+        sample = PrioritySample(n_terms)
+        chosen: dict[int, tuple[Array, Array, Array]] = {}
+
+        def compute(member: int, block: int) -> None:
+            where, rows, workspace, weights = self._forward(layers, member, block)
+            norms = self.loss.root_squared_norms(workspace.scores).astype(np.float64)
+            last = rows if len(layers) == 1 else workspace.inputs[-1]
+            norms *= _squared_norms(last)[:, np.newaxis]
+            if weights is not None:
+                norms *= weights[:, np.newaxis]
+            numbers = np.arange(where.start * n_outputs, where.stop * n_outputs)
+            chosen[block] = sample.choose(numbers, norms.ravel(), np.random.default_rng((seed, block)))
+
+        def merge(member: int, block: int) -> None:
+            sample.add(chosen.pop(block))
+
+        self._team.each_block(len(self._blocks), compute, merge)
+        numbers, inclusion = sample.result()
+        samples, outputs = np.divmod(numbers, n_outputs)
+        X, _, weights = self.take(samples)
+        _, scores = trace_rows(self.network.layers(parameters), X)
+        slopes = self.loss.root_columns(scores, outputs) * np.sqrt(weights / inclusion)[:, np.newaxis]
+        return Terms(X, slopes, inclusion, numbers)
+
+    def _block_loss(self, layers: list[Array], member: int, block: int) -> tuple[Rows, Workspace, float]:
+        """Run the forward pass; leave the slopes of the loss in the scores of the workspace."""
+        where, rows, workspace, weights = self._forward(layers, member, block)
+        return rows, workspace, self.loss.value_and_slopes(workspace.scores, self._targets[where], weights)
+
+    def _forward(self, layers: list[Array], member: int, block: int) -> tuple[slice, Rows, Workspace, Array | None]:
+        """Compute the scores of a block; return its place, its rows, the workspace and its relative weights."""
+        where = self._blocks.rows(block)
+        workspace = self._workspaces[member].rows(where.stop - where.start)
+        rows = self._blocks.load(block, workspace.inputs[0])
+        self.network.forward(layers, rows, workspace)
+        return where, rows, workspace, None if self._weights is None else self._weights[where]
+
+
+def _squared_norms(rows: Rows) -> Array:
+    """Return ||(z, 1)||^2 of each row; dense rows hold the one."""
+    if sparse.issparse(rows):
+        return 1 + np.asarray(rows.multiply(rows).sum(axis=1)).ravel()
+    return np.einsum("ij,ij->i", rows, rows)

@@ -1,0 +1,1 @@
+"""Parameters and data: checked, labelled, weighed, ordered and split."""

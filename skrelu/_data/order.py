@@ -1,0 +1,89 @@
+"""The order in which the rows of a small table are summed.
+
+L-BFGS magnifies rounding: with a sum in another order it soon takes other steps, and among the many minima of a network
+it may end in another one. So the rows of a small table are put in an order that depends on their contents alone, and
+equal rows are merged into one of their total weight. Then neither the order of the rows nor integer weights in place
+of repeated rows change a bit of the model. docs/decisions/0004 has the reasons.
+"""
+
+from dataclasses import replace
+from itertools import groupby, pairwise
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from skrelu._core.arrays import Array, Rows
+from skrelu._data.rows import WeightedRows
+
+# Putting so much in order takes 50 ms and 50 MB at most.
+_MAX_ROWS = 2048
+_MAX_VALUES = 2**20
+
+
+def is_small(rows: WeightedRows) -> bool:
+    """Return whether the rows are put in order."""
+    n_values = rows.X.nnz if sparse.issparse(rows.X) else rows.X.size
+    return rows.n_rows <= _MAX_ROWS and n_values <= _MAX_VALUES
+
+
+def rank_rows(rows: WeightedRows, numbers: Array) -> Array:
+    """Return the rank of each row's contents (values and targets), equal for equal rows; 0 where it is not asked for.
+
+    Parameters
+    ----------
+    rows : WeightedRows
+    numbers : ndarray of int
+        The rows to rank.
+
+    Returns
+    -------
+    ranks : ndarray of shape (n_samples,)
+    """
+    contents = _contents(rows.X[numbers], rows.targets[numbers])
+    order = sorted(range(len(numbers)), key=contents.__getitem__)
+    ranks = np.zeros(rows.X.shape[0], dtype=np.intp)
+    for rank, (_, places) in enumerate(groupby(order, key=contents.__getitem__)):
+        ranks[numbers[list(places)]] = rank
+    return ranks
+
+
+def in_canonical_order(rows: WeightedRows, *, merge: bool, ranks: Array | None = None) -> WeightedRows:
+    """Order the rows of a small table by their contents; a larger table is left as it is.
+
+    Parameters
+    ----------
+    rows : WeightedRows
+    merge : bool
+        Whether to merge equal rows into one of their total weight.
+    ranks : ndarray of shape (n_samples,) or None
+        What `rank_rows` says of these rows, if it was asked before.
+    """
+    if not is_small(rows):
+        return rows
+    numbers = rows.numbers()
+    weights = np.ones(rows.X.shape[0]) if rows.sample_weight is None else rows.sample_weight
+    ranks = rank_rows(rows, numbers) if ranks is None else ranks
+    numbers = numbers[np.lexsort((weights[numbers], ranks[numbers]))]
+    if not merge:
+        return replace(rows, selection=numbers)
+    groups = np.split(numbers, np.flatnonzero(np.diff(ranks[numbers])) + 1)
+    selection = np.array([members[0] for members in groups])
+    if rows.sample_weight is None and len(selection) == rows.n_rows:
+        return replace(rows, selection=selection)
+    merged = np.zeros(rows.X.shape[0])
+    merged[selection] = [weights[members].sum() for members in groups]
+    return replace(rows, sample_weight=merged, selection=selection)
+
+
+def _contents(X: Rows, targets: Array) -> list[Any]:
+    """Return for each row something that compares as its values and targets do."""
+    per_row = targets.reshape(len(targets), -1).tolist()
+    if not sparse.issparse(X):
+        return list(zip(X.tolist(), per_row, strict=True))
+    X.sum_duplicates()  # X is a copy here
+    X.eliminate_zeros()
+    entries = list(zip(X.indices.tolist(), X.data.tolist(), strict=True))
+    bounds = X.indptr.tolist()
+    rows = [entries[start:stop] for start, stop in pairwise(bounds)]
+    return list(zip(rows, per_row, strict=True))

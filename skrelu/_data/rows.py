@@ -1,0 +1,105 @@
+"""The rows of a fit, with their targets and weights.
+
+Sample weights times class weights may be of any magnitude, so their products and sums could overflow. Here they are
+divided by a power of two, `weight_unit`, which changes no digit. `Datafit` multiplies by it again: everything above is
+in the unit of the caller's weights.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
+
+from skrelu._core.arrays import Array, Rows
+from skrelu._data.labels import Labels
+
+
+@dataclass(frozen=True)
+class WeightedRows:
+    """Rows of X with their targets and weights.
+
+    Attributes
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+    targets : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        As the loss encodes them.
+    sample_weight : ndarray of shape (n_samples,) or None
+        The weights over `weight_unit`, class weights included.
+    weight_unit : float
+        A power of two.
+    selection : ndarray of int or None
+        The numbers of the rows that count; None means all.
+    """
+
+    X: Rows
+    targets: Array
+    sample_weight: Array | None = None
+    weight_unit: float = 1.0
+    selection: Array | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows that count."""
+        return self.X.shape[0] if self.selection is None else len(self.selection)
+
+    @property
+    def total_weight(self) -> float:
+        weights = self.sample_weight
+        return self.weight_unit * float(self.n_rows if weights is None else weights[self.numbers()].sum())
+
+    def numbers(self) -> Array:
+        """Return the numbers of the rows that count."""
+        return np.arange(self.X.shape[0]) if self.selection is None else self.selection
+
+
+def scale_weights(sample_weight: Array) -> tuple[Array, float]:
+    """Return the weights over a power of two, about 1 at most, and that power."""
+    exponent = min(int(np.frexp(sample_weight.max())[1]), np.finfo(np.float64).maxexp - 1)
+    return np.ldexp(sample_weight, -exponent), float(np.ldexp(1.0, exponent))
+
+
+def is_counted(sample_weight: Array | None) -> Array | None:
+    """Return the mask of the rows of positive weight, None without weights: a row of weight zero is not there."""
+    return None if sample_weight is None else scale_weights(sample_weight)[0] > 0
+
+
+def class_factors(labels: Labels, class_weight: Any, targets: Array, sample_weight: Array | None) -> Array | None:
+    """Return for each class the factor that `class_weight` gives its rows, None for no factors.
+
+    Parameters
+    ----------
+    labels : Labels
+    class_weight : dict, 'balanced' or None
+        'balanced' makes the total weight of each class the same.
+    targets : ndarray
+        Of all rows, as `labels` encodes them.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Rows of weight zero do not count.
+
+    Returns
+    -------
+    factors : ndarray of shape (n_classes,) or None
+    """
+    if class_weight is None:
+        return None
+    if isinstance(class_weight, dict):
+        return np.array([class_weight.get(label, 1.0) for label in labels.classes.tolist()], dtype=np.float64)
+    indices, weights = labels.class_indices(targets), None
+    if sample_weight is not None:
+        weights, _ = scale_weights(sample_weight)
+        counted = weights > 0
+        indices, weights = indices[counted], weights[counted]
+    return compute_class_weight("balanced", classes=np.arange(len(labels.classes)), y=indices, sample_weight=weights)
+
+
+def weigh_rows(
+    X: Rows, labels: Labels, targets: Array, factors: Array | None, sample_weight: Array | None
+) -> WeightedRows:
+    """Return the rows with weights that hold the factors of their classes; rows of weight zero are left out."""
+    by_class = None if factors is None else factors[labels.class_indices(targets)]
+    if sample_weight is None:
+        return WeightedRows(X, targets, by_class)
+    weights, unit = scale_weights(sample_weight)
+    selection = None if weights.all() else np.flatnonzero(weights)
+    return WeightedRows(X, targets, weights if by_class is None else by_class * weights, unit, selection)

@@ -1,0 +1,76 @@
+"""The fitted attributes: the network, the record of the search, and the findings of the evidence."""
+
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from skrelu._core.arrays import Array, Parameters
+from skrelu._fit.course import Run
+from skrelu._fit.problem import Problem
+from skrelu._laplace.posterior import NoPosterior, Posterior
+
+
+def describe_network(problem: Problem, parameters: Parameters) -> dict[str, Any]:
+    """Return the attributes that `predict` needs, in the dtype of the data."""
+    with np.errstate(all="ignore"):
+        coefs, intercepts = problem.network.split(parameters.astype(problem.training.X.dtype))
+    return {
+        "classes_": problem.labels.classes,
+        "n_layers_": len(problem.network.layer_sizes),
+        "n_outputs_": problem.labels.n_outputs,
+        "out_activation_": problem.labels.loss.out_activation,
+        "coefs_": coefs,
+        "intercepts_": intercepts,
+        "_posterior": NoPosterior.PENDING,
+    }
+
+
+def describe_fit(problem: Problem, run: Run) -> dict[str, Any]:
+    """Return all fitted attributes."""
+    network = describe_network(problem, run.kept.parameters)
+    return network | _describe_run(run) | _describe_evidence(problem, run)
+
+
+def _describe_run(run: Run) -> dict[str, Any]:
+    return {
+        "loss_": run.kept.value,
+        "best_loss_": min(run.loss_curve, default=run.kept.value),
+        "loss_curve_": run.loss_curve,
+        "validation_scores_": run.validation_scores,
+        "best_validation_score_": run.score,
+        "n_iter_": run.n_iter,
+        "optimize_result_": OptimizeResult(
+            fun=run.kept.value,
+            nit=run.n_iter,
+            nfev=run.n_evaluations,
+            status=run.outcome.status,
+            success=run.outcome.is_success,
+            message=run.outcome.message,
+        ),
+    }
+
+
+def _describe_evidence(problem: Problem, run: Run) -> dict[str, Any]:
+    """Return the penalty, and what the curvature says about it where it was measured."""
+    measurement, alphas = run.measurement, run.penalty.alphas
+    variances = 1 / alphas[:-1] if run.penalty.is_by_feature else None  # of the prior of each feature's weights
+    curve = run.evidence_curve
+    if curve is not None:
+        curve = curve | {"alpha": _unwrap(curve["alpha"])}
+    posterior: Posterior | NoPosterior = NoPosterior.NOT_MEASURED
+    if measurement is not None:
+        posterior = Posterior.of(measurement.curvature, problem.training.X.dtype)
+    return {
+        "alpha_": _unwrap(alphas)[()],
+        "log_evidence_": None if measurement is None else measurement.log_evidence,
+        "n_effective_parameters_": None if measurement is None else measurement.gamma,
+        "evidence_curve_": curve,
+        "feature_relevance_": None if variances is None else variances / variances.sum(),
+        "_posterior": posterior,
+    }
+
+
+def _unwrap(alphas: Array) -> Array:
+    """Drop the axis of the groups if there is one group."""
+    return alphas[..., 0] if alphas.shape[-1] == 1 else alphas

@@ -1,0 +1,136 @@
+"""The search for the weights: one descent from each start; the best one is kept."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skrelu._core.arrays import Parameters
+from skrelu._core.datafit import Datafit
+from skrelu._fit.callbacks import FitTask, IterateTasks
+from skrelu._fit.course import Run
+from skrelu._fit.descent import Descent, Limits
+from skrelu._fit.monitor import Monitor
+from skrelu._fit.outcome import Outcome
+from skrelu._fit.problem import Problem
+from skrelu._fit.solver import NotFiniteError
+from skrelu._fit.strategy import Strategy
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search for the weights of a problem.
+
+    Parameters
+    ----------
+    problem : Problem
+    strategy : Strategy
+        How alpha comes about.
+    datafits : tuple of Datafit
+        Those of the problem, of the training rows and of the validation rows.
+    limits : Limits
+        Of each descent.
+    task : FitTask
+        The task of the whole fit. Its subtasks are the iterates of the only start, or else one task for each start,
+        whose subtasks are the iterates.
+    verbose : bool
+        Whether to print a line for each iterate.
+    """
+
+    problem: Problem
+    strategy: Strategy
+    datafits: tuple[Datafit, Datafit | None]
+    limits: Limits
+    task: FitTask
+    verbose: bool = False
+
+    def run(self, starts: Iterable[Parameters], n_init: int = 1) -> Run:
+        """Descend from each of the `n_init` starts and return the best run.
+
+        Raises
+        ------
+        ValueError
+            If the objective or the validation loss is not finite at a start, or the weights found overflow in the dtype
+            of the data.
+        KeyboardInterrupt
+            If it comes before any point has been evaluated; a later one ends the run.
+        """
+        scale_of = self.problem.describe_scale
+        try:
+            best = self._best_run(starts, n_init)
+        except NotFiniteError as error:
+            raise ValueError(f"A fit cannot begin, as {error}: {scale_of(self.strategy.penalty)}") from error
+        with np.errstate(all="ignore"):
+            if not np.isfinite(best.kept.parameters.astype(self.problem.training.X.dtype)).all():
+                raise ValueError(f"The fitted weights overflow: {scale_of(self.strategy.penalty)}")
+        return best
+
+    def _best_run(self, starts: Iterable[Parameters], n_init: int) -> Run:
+        best: Run | None = None
+        for number, start in enumerate(starts):
+            task = self.task
+            if n_init > 1:
+                task = self.task.subtask("start", max_subtasks=self.limits.max_iter)
+                task.begin()
+            tasks = IterateTasks(task, start)
+            try:
+                run = self._descend(start, number, tasks)
+            except KeyboardInterrupt:
+                if best is None:
+                    raise
+                run = replace(best, outcome=Outcome.INTERRUPTED)
+            tasks.close()
+            if best is None or self._is_better(run, best):
+                best = run
+            wants_stop = run.outcome is Outcome.CALLBACK
+            if n_init > 1:
+                wants_stop |= task.end_at(run.kept.parameters)
+            if run.outcome is Outcome.INTERRUPTED:
+                return replace(best, outcome=Outcome.INTERRUPTED)
+            if wants_stop:
+                return best
+        assert best is not None, "n_init is at least 1"
+        return best
+
+    def _is_better(self, run: Run, other: Run) -> bool:
+        if run.score is None or other.score is None:
+            return self.strategy.prefers(run, other)
+        return run.score > other.score
+
+    def _descend(self, start: Parameters, number: int, tasks: IterateTasks) -> Run:
+        """Descend from one start, pick the iterate to keep, and measure the evidence there."""
+        datafit, validation = self.datafits
+        monitor = Monitor(
+            validate=None if validation is None else validation.value,
+            n_iter_no_change=self.limits.n_iter_no_change,
+            tol=self.limits.tol,
+            verbose=self.verbose,
+            name=f"start {number}, iterate",
+        )
+        descent = Descent(self.limits, monitor, tasks)
+        course = self.strategy.descend(descent, datafit, start)
+        assert course.solution is not None, "a descent has a solution"
+        outcome, kept, penalty = course.solution.outcome, course.solution.iterate, course.penalty
+        score, scores = None, None
+        if validation is not None:
+            assert monitor.best is not None, "the monitor has seen the start at least"
+            kept, score, scores = monitor.best, monitor.best_score, monitor.validation_scores
+            penalty = course.penalty_at(kept)
+        measurement = None
+        try:
+            measurement = self.strategy.measure(datafit, kept, penalty, course)
+        except FloatingPointError:
+            outcome = Outcome.CURVATURE if outcome.is_converged else outcome
+        except KeyboardInterrupt:
+            outcome = Outcome.INTERRUPTED
+        return Run(
+            kept=kept,
+            score=score,
+            loss_curve=monitor.loss_curve,
+            validation_scores=scores,
+            n_evaluations=descent.n_evaluations,
+            outcome=outcome,
+            penalty=penalty,
+            measurement=measurement,
+            evidence_curve=self.strategy.evidence_curve(course.rounds),
+        )

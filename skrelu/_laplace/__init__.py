@@ -1,0 +1,1 @@
+"""Laplace's approximation: curvature, evidence, leave-one-out loss and posterior."""

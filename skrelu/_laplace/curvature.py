@@ -1,0 +1,211 @@
+"""The Gauss-Newton curvature at one point, through the Gram matrix of its terms: m x m whatever the parameters.
+
+With A = G + diag(alpha), G = sum_t g_t g_t^T over m terms t and Gamma the m x P matrix of rows g_t^T,
+
+    K = Gamma diag(1 / alpha) Gamma^T = sum_l K_l,    K_l = (D_l D_l^T) o (Z_{l-1} diag(1 / alpha_l) Z_{l-1}^T),
+
+since the part of g_t for layer l is the outer product of its input z and its delta. Then
+
+    gamma_g = tr((I + K)^-1 K_g)                           the well-determined parameters of a group g of weights
+    log|A|  = sum_j log alpha_j + log|I + K|
+    v(x)    = k(x, x) - k(x, Gamma) (I + K)^-1 k(Gamma, x)  = j^T A^-1 j, the variance of the score whose gradient is j
+
+all by the identity of Woodbury (1950). Biases have no penalty and are held fixed.
+
+Where the terms are a sample, I becomes C = diag(c). A term that is in with probability pi and weight 1 / pi explains
+too much of itself and leaves too little to those that are not in. By the formula of Sherman and Morrison a term of
+weight w changes the inverse by w / (1 + w q), q = g^T A^-1 g without it, so in expectation it counts as it should if
+pi w / (1 + w q) = 1 / (1 + q). With w = 1 / (pi c) and h = w q / (1 + w q), its leverage, that is
+
+    c = (1 - h) / (1 - pi h):    1 for a term that is certain to be in, 1 - h for one of many like it,
+
+a fixed point, since h depends on c. docs/decisions/0007 has the measurements.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from scipy import sparse
+from scipy.linalg import lapack, solve_triangular
+
+from skrelu._core.arrays import Array, Rows
+from skrelu._core.network import trace_back, trace_rows
+from skrelu._core.terms import Terms
+
+_MOST_VALUES = 2**20
+
+
+@dataclass(frozen=True)
+class Tangents:
+    """Gradients of scores by all weights, as their outer factors: layer inputs z and deltas.
+
+    Attributes
+    ----------
+    inputs : list of {ndarray, CSR matrix} of shape (n, n_l)
+    deltas : list of ndarray of shape (n, m_l)
+    """
+
+    inputs: list[Rows]
+    deltas: list[Array]
+
+    @classmethod
+    def of(cls, layers: list[Array], rows: Rows, slopes: Array) -> Self:
+        """Return the gradients of slopes_i . f(x_i) for each row."""
+        inputs, _ = trace_rows(layers, rows)
+        return cls(inputs, trace_back(layers, inputs, slopes))
+
+    def kernel(self, others: "Tangents", alphas: list[Array]) -> Array:
+        """Return all products g_i^T diag(1 / alpha) g_j, the network's tangent kernel, of shape (n, n_others)."""
+        total: Array = np.zeros((len(self.deltas[0]), len(others.deltas[0])))
+        for z, d, y, e, alpha in zip(self.inputs, self.deltas, others.inputs, others.deltas, alphas, strict=True):
+            product = _dense((z / alpha if np.ndim(alpha) == 0 else _scaled(z, 1 / alpha)) @ y.T)
+            product *= d @ e.T
+            total += product
+        return total
+
+    def products(self, others: "Tangents", alphas: list[Array]) -> Array:
+        """Return g_i^T diag(1 / alpha) h_i of each row, where the others' inputs are the same."""
+        return sum(
+            np.einsum("ij,ij->i", d, e) * _row_sums(_squared(z), 1 / alpha)
+            for z, d, e, alpha in zip(self.inputs, self.deltas, others.deltas, alphas, strict=True)
+        )
+
+
+class Curvature:
+    """A = G + diag(alpha) through its terms.
+
+    Parameters
+    ----------
+    layers : list of ndarray of shape (n_l + 1, m_l)
+        The point, in float64.
+    terms : Terms
+    alphas : list of number or ndarray of shape (n_features,)
+        Of each layer, positive; for the first one perhaps of each feature.
+    mean_leverage : float
+        The first guess at c takes this leverage for all terms.
+    n_corrections : int
+        The number of factorisations that improve c.
+
+    Attributes
+    ----------
+    mean_leverage : float
+        Over the terms that were not certain to be in; 0 if all were.
+    """
+
+    def __init__(
+        self,
+        layers: list[Array],
+        terms: Terms,
+        alphas: list[Array],
+        *,
+        mean_leverage: float = 0.0,
+        n_corrections: int = 1,
+    ) -> None:
+        self.terms = terms
+        self.alphas = alphas
+        self.tangents = Tangents.of(layers, terms.rows, terms.slopes)
+        kernel = self.tangents.kernel(self.tangents, alphas)
+        missing = 1 - terms.inclusion
+        self.mean_leverage = 0.0
+        self.damping = 1 - mean_leverage * missing
+        for number in range(1 if terms.is_complete else n_corrections):
+            if number > 0:
+                self.damping = np.maximum(self._remainders / (missing + terms.inclusion * self._remainders), 1e-12)
+            self._factorise(kernel)
+        if not terms.is_complete:
+            self.mean_leverage = float(missing @ self._leverages) / missing.sum()
+
+    def _factorise(self, kernel: Array) -> None:
+        matrix = kernel.copy()
+        matrix[np.diag_indices_from(matrix)] += self.damping
+        self.factor, info = lapack.dpotrf(matrix.T, lower=1, clean=1, overwrite_a=1)
+        if info != 0:
+            raise np.linalg.LinAlgError("the Gram matrix of the curvature is not positive definite")
+        # The diagonal of (C + K)^-1 K, the part of each term in gamma.
+        self._inverse_factor = lapack.dtrtri(self.factor, lower=1)[0]
+        # What is left of 1, computed as such: near 0 it is what matters.
+        self._remainders = self.damping * np.einsum("ij,ij->j", self._inverse_factor, self._inverse_factor)
+        self._leverages = 1 - self._remainders
+
+    @cached_property
+    def log_determinant(self) -> float:
+        """log|I + K|, of the complete curvature in expectation."""
+        from_factor = 2 * np.log(np.diag(self.factor)).sum() - np.log(self.damping).sum()
+        if self.terms.is_complete:
+            return float(from_factor)
+        # What a term of probability pi adds if it is in, pi log(1 + w q), against what the complete sum has of it,
+        # log(1 + q), with w = 1 / (pi c) and q = g^T A^-1 g without it; 1 - leverage = 1 / (1 + w q).
+        pi, odds = self.terms.inclusion, self._leverages / self._remainders
+        return float(from_factor - (np.log1p(odds) - np.log1p(pi * self.damping * odds) / pi).sum())
+
+    def effective_parameters(self, *, by_feature: bool) -> list[Array]:
+        """Return gamma of each layer, for the first one of each feature if asked for."""
+        # The lower triangle, doubled off the diagonal, has the quadratic form of the whole.
+        inverse, _ = lapack.dlauum(self._inverse_factor, lower=1)
+        inverse *= 2
+        inverse[np.diag_indices_from(inverse)] /= 2
+        gammas = []
+        for l, (z, delta, alpha) in enumerate(
+            zip(self.tangents.inputs, self.tangents.deltas, self.alphas, strict=True)
+        ):
+            weights = delta @ delta.T
+            weights *= inverse
+            per_feature = _diagonal_products(z, weights) / alpha
+            gammas.append(per_feature if l == 0 and by_feature else np.asarray(per_feature.sum()))
+        return gammas
+
+    def covariances(self, tangents: list[Tangents]) -> Array:
+        """Return g_a^T A^-1 g_b of each row for every pair of outputs, of shape (n, n_outputs, n_outputs)."""
+        explained = [
+            solve_triangular(self.factor, self.tangents.kernel(part, self.alphas), lower=True, overwrite_b=True)
+            for part in tangents
+        ]
+        covariances = np.empty((len(tangents[0].deltas[0]), len(tangents), len(tangents)))
+        for a, first in enumerate(tangents):
+            for b in range(a + 1):
+                products = first.products(tangents[b], self.alphas)
+                products -= np.einsum("ij,ij->j", explained[a], explained[b])
+                covariances[:, a, b] = covariances[:, b, a] = products
+        return covariances
+
+
+def predictive_variances(tangents: Tangents, terms: Tangents, factor: Array, alphas: list[Array]) -> Array:
+    """Return k(x, x) - k(x, Gamma) (C + K)^-1 k(Gamma, x) of each row; `factor` is the lower Cholesky factor."""
+    across = terms.kernel(tangents, alphas)
+    explained = solve_triangular(factor, across, lower=True, overwrite_b=True, check_finite=False)
+    return np.maximum(tangents.products(tangents, alphas) - np.einsum("ij,ij->j", explained, explained), 0)
+
+
+def _diagonal_products(z: Rows, weights: Array) -> Array:
+    """Return z_j^T M z_j of each column j of z, a few columns at a time."""
+    n_columns = max(_MOST_VALUES // len(weights), 1)
+    columns = z.tocsc() if sparse.issparse(z) else z
+    parts = []
+    for start in range(0, z.shape[1], n_columns):
+        part = columns[:, start : start + n_columns]
+        products = weights @ part
+        parts.append(_row_sums((part * products if not sparse.issparse(part) else part.multiply(products)).T, None))
+    return np.concatenate(parts)
+
+
+def _row_sums(rows: Rows, weights: Array | float | None) -> Array:
+    """Return the sum of each row's values, weighted by columns or by a number."""
+    if weights is not None and np.ndim(weights):
+        return np.asarray(rows @ weights).ravel()
+    sums = np.asarray(rows.sum(axis=1)).ravel()
+    return sums if weights is None else sums * weights
+
+
+def _squared(z: Rows) -> Rows:
+    return z.multiply(z).tocsr() if sparse.issparse(z) else np.square(z)
+
+
+def _scaled(z: Rows, factors: Array) -> Rows:
+    """Scale the columns."""
+    return z.multiply(factors).tocsr() if sparse.issparse(z) else z * factors
+
+
+def _dense(product: Rows) -> Array:
+    return product.toarray() if sparse.issparse(product) else product

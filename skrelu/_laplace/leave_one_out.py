@@ -1,0 +1,70 @@
+"""What each row would cost if it had not been trained on, without a refit.
+
+With V_i the covariance of the scores of row i under Laplace's approximation, one Newton step away from the row gives
+
+    f_i without i  =  f_i + V_i (I - s_i Lambda_i V_i)^-1 s_i dC_i/df_i,
+
+the leverage formula of least squares where the loss is quadratic (D. A. Belsley, E. Kuh and R. E. Welsch, 'Regression
+Diagnostics', Wiley, 1980; for penalised likelihoods K. R. Rad and A. Maleki, 'A scalable estimate of the out-of-sample
+prediction error via approximate leave-one-out cross-validation', J. Royal Statistical Society B 82, 2020).
+
+V_i (I - s_i Lambda_i V_i)^-1 is the covariance without row i. Where the terms are a sample, that is what V_i is already
+if no term of the row was drawn, and s_i Lambda_i stands for what the terms of the row that were drawn weigh.
+"""
+
+import numpy as np
+
+from skrelu._core.arrays import Array, Parameters
+from skrelu._core.datafit import Datafit
+from skrelu._core.network import trace_rows
+from skrelu._laplace.curvature import Curvature, Tangents
+
+_MAX_VALUES = 2**22  # of the kernel between rows and terms
+_MIN_ROWS = 100
+_MIN_REMAINDER = 1e-8  # of one minus a leverage
+
+
+@np.errstate(all="ignore")
+def leave_one_out_loss(datafit: Datafit, parameters: Parameters, curvature: Curvature, seed: int) -> float:
+    """Return the weighted mean loss (nats) of rows left out one at a time, over rows drawn by the seed if many.
+
+    Parameters
+    ----------
+    datafit : Datafit
+    parameters : ndarray of shape (n_parameters,)
+        A minimum of data term and penalty.
+    curvature : Curvature
+        At that minimum.
+    seed : int
+    """
+    n_outputs = datafit.network.layer_sizes[-1]
+    n_rows = min(datafit.n_rows, max(_MAX_VALUES // (len(curvature.factor) * n_outputs), _MIN_ROWS))
+    numbers = np.sort(np.random.default_rng(seed).permutation(datafit.n_rows)[:n_rows])
+    X, targets, weights = datafit.take(numbers)
+    layers = datafit.network.layers(parameters)
+    _, scores = trace_rows(layers, X)
+
+    tangents = [Tangents.of(layers, X, np.tile(direction, (n_rows, 1))) for direction in np.eye(n_outputs)]
+    covariances = curvature.covariances(tangents)
+    every = np.arange(n_rows)
+    roots = np.stack([datafit.loss.root_columns(scores, 0 * every + k) for k in range(n_outputs)], axis=1)
+    drawn = _weights_drawn(curvature, numbers[:, np.newaxis] * n_outputs + np.arange(n_outputs))
+    roots *= np.sqrt(drawn * weights[:, np.newaxis])[:, :, np.newaxis]
+    slopes = scores.copy()
+    datafit.loss.value_and_slopes(slopes, targets, weights)
+
+    # V (I - Lambda V)^-1 = V + V R^T (I - R V R^T)^-1 R V with Lambda = R^T R, the inverse of a positive matrix.
+    leverages, vectors = np.linalg.eigh(roots @ covariances @ roots.transpose(0, 2, 1))
+    moved = covariances @ slopes[:, :, np.newaxis]
+    along = vectors.transpose(0, 2, 1) @ (roots @ moved) / np.maximum(1 - leverages, _MIN_REMAINDER)[:, :, np.newaxis]
+    moved += covariances @ (roots.transpose(0, 2, 1) @ (vectors @ along))
+    scores += moved[:, :, 0]
+    return datafit.loss.value_and_slopes(scores, targets, weights) / float(weights.sum())
+
+
+def _weights_drawn(curvature: Curvature, numbers: Array) -> Array:
+    """Return the weight 1 / (pi c) that each term has in the curvature, 0 if it was not drawn."""
+    terms = curvature.terms
+    places = np.minimum(np.searchsorted(terms.numbers, numbers), len(terms.numbers) - 1)
+    weights = 1 / (terms.inclusion * curvature.damping)
+    return np.where(terms.numbers[places] == numbers, weights[places], 0.0)

@@ -1,0 +1,124 @@
+"""How sure the fitted model is: the variance of its scores under Laplace's approximation, and moderated scores.
+
+Linear in the weights around those fitted, the scores have the covariance J A^-1 J^T of a Gaussian process with the
+network's tangent kernel (see `curvature`). Its probabilities are moderated (MacKay 1992):
+
+    two classes, labels    sigmoid(kappa f),    kappa = 1 / sqrt(1 + pi v / 8), v the variance of f
+    K classes              softmax over k of kappa_k (f_k - mean f), v_k the variance of f_k - mean f
+
+For K classes scores mean nothing but their differences, so it is the scores less their mean that are moderated, each by
+its own variance (M. N. Gibbs, 'Bayesian Gaussian Processes for Regression and Classification', Cambridge, 1997).
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Self
+
+import numpy as np
+from scipy.sparse import csr_array, issparse
+
+from skrelu._core.arrays import Array, Rows
+from skrelu._core.network import Network
+from skrelu._core.threads import Team, count_threads
+from skrelu._laplace.curvature import Curvature, Tangents, predictive_variances
+
+_MAX_VALUES = 2**20
+
+
+class NoPosterior(Enum):
+    """Why a model has no posterior; the value says it to the user."""
+
+    PENDING = "Variances are known when the fit has ended."  # a callback's copy predicts without them
+    NOT_MEASURED = (
+        "Variances need a fit of DeepLogisticClassifier with alpha='evidence' or predictive='laplace', whose curvature "
+        "could be measured."
+    )
+    NOT_SAVED = (
+        "Variances need what pickles and copies of this estimator leave out unless predictive='laplace': set that, by "
+        "set_params, before pickling a fitted estimator."
+    )
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Laplace's approximation of the posterior, as the terms of its curvature: their rows, slopes and one factor.
+
+    Attributes
+    ----------
+    rows : {ndarray, CSR matrix} of shape (m, n_features)
+        In the dtype of the training data.
+    slopes : ndarray of shape (m, n_outputs)
+    alphas : list of number or ndarray
+        Of each layer.
+    factor : ndarray of shape (m, m)
+        The lower Cholesky factor of C + K.
+    """
+
+    rows: Rows
+    slopes: Array
+    alphas: list[Array]
+    factor: Array
+
+    @classmethod
+    def of(cls, curvature: Curvature, dtype: np.dtype) -> Self:
+        terms = curvature.terms
+        return cls(terms.rows.astype(dtype), terms.slopes, curvature.alphas, curvature.factor)
+
+    def to_state(self) -> dict[str, Any]:
+        """Return the posterior as arrays and Python types: of the factor the triangle, of sparse rows their arrays."""
+        rows: Any = self.rows
+        if issparse(rows):
+            rows = {name: getattr(rows, name) for name in ("data", "indices", "indptr", "shape")}
+        return {**vars(self), "rows": rows, "factor": self.factor[np.tril_indices(len(self.factor))]}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Return the posterior that `to_state` has described."""
+        factor = np.zeros((len(state["slopes"]),) * 2)
+        factor[np.tril_indices(len(factor))] = state["factor"]
+        rows = state["rows"]
+        if isinstance(rows, dict):
+            rows = csr_array((rows["data"], rows["indices"], rows["indptr"]), shape=rows["shape"])
+        return cls(rows, state["slopes"], state["alphas"], factor)
+
+    @np.errstate(all="ignore")
+    def variances(
+        self, coefs: list[Array], intercepts: list[Array], X: Rows, *, is_relative: bool, n_jobs: int | None
+    ) -> Array:
+        """Return the variance of each score, or if `is_relative` of each score less the mean over the outputs.
+
+        Returns
+        -------
+        variances : ndarray of shape (n_samples, n_outputs)
+        """
+        network = Network.of(coefs)
+        layers = network.layers(Network.join(coefs, intercepts).astype(np.float64))
+        n_outputs = network.layer_sizes[-1]
+        directions = np.eye(n_outputs) - (1 / n_outputs if is_relative else 0)
+        n_rows = max(_MAX_VALUES // max(len(self.factor), *network.layer_sizes), 1)
+        starts = range(0, X.shape[0], n_rows)
+        variances = np.empty((X.shape[0], n_outputs))
+        with Team(count_threads(n_jobs)) as team:
+            terms = Tangents.of(layers, self.rows.astype(np.float64), self.slopes)
+
+            def compute(member: int, block: int) -> None:
+                where = slice(starts[block], starts[block] + n_rows)
+                rows = _in_float64(X[where])
+                for output, direction in enumerate(directions):
+                    tangents = Tangents.of(layers, rows, np.tile(direction, (rows.shape[0], 1)))
+                    variances[where, output] = predictive_variances(tangents, terms, self.factor, self.alphas)
+
+            team.each_block(len(starts), compute, lambda member, block: None)
+        return variances
+
+
+def _in_float64(X: Rows) -> Rows:
+    # In C order, since the last bits of a product depend on the order in memory, which frames choose as they like.
+    return X.astype(np.float64) if issparse(X) else np.ascontiguousarray(X, dtype=np.float64)
+
+
+def moderate(scores: Array, variances: Array, *, is_relative: bool) -> Array:
+    """Return the scores whose sigmoid or softmax is the moderated probability."""
+    if is_relative:
+        scores = scores - scores.mean(axis=1, keepdims=True)
+    return (scores / np.sqrt(1 + np.pi / 8 * variances)).astype(scores.dtype)
