@@ -102,7 +102,7 @@ def time_products(network: Network, shape: Shape, team: Team) -> float:
                 np.matmul(outputs[l], layers[l].T, out=z[l])
 
     with np.errstate(all="ignore"):
-        return median_seconds(lambda: team.each_block(n_blocks, compute, lambda member, block: None))
+        return median_seconds(lambda: team.each_block(n_blocks, compute))
 
 
 def multiply_adds(network: Network, n_rows: int) -> float:

@@ -16,6 +16,8 @@ from skrelu._core.network import Network, Workspace, trace_rows
 from skrelu._core.terms import PrioritySample, Terms
 from skrelu._core.threads import Team
 
+_MAX_RING_VALUES = 2**18
+
 
 class Datafit:
     """C / S as a function of the flat parameter vector.
@@ -84,6 +86,15 @@ class Datafit:
             Workspace(network, self._blocks.max_rows, self.dtype, copies_rows=not self._blocks.is_sparse)
             for _ in range(min(team.n_threads, len(self._blocks)))
         ]
+        flats = [np.empty(network.n_parameters, self.dtype) for _ in range(self._count_places())]
+        self._ring = [(flat, network.layers(flat)) for flat in flats]  # the gradients of blocks, not merged yet
+
+    def _count_places(self) -> int:
+        """Return how many gradients of blocks to hold: one for each block where they are small, else a few a thread."""
+        n_members = len(self._workspaces)
+        if n_members == 1:
+            return 1
+        return min(len(self._blocks), max(2 * n_members, _MAX_RING_VALUES // self.network.n_parameters))
 
     @property
     def precision(self) -> float:
@@ -107,12 +118,14 @@ class Datafit:
 
         def compute(member: int, block: int) -> None:
             rows, workspace, losses[block] = self._block_loss(layers, member, block)
-            self.network.backward(layers, rows, workspace, workspace.scores)
+            _, gradients = self._ring[block % len(self._ring)]
+            self.network.backward(layers, rows, workspace, workspace.scores, gradients)
 
-        def merge(member: int, block: int) -> None:
-            np.add(gradient, self._workspaces[member].flat_gradient, out=gradient)
+        def merge(block: int) -> None:
+            flat, _ = self._ring[block % len(self._ring)]
+            np.add(gradient, flat, out=gradient)
 
-        self._team.each_block(len(self._blocks), compute, merge)
+        self._team.each_block(len(self._blocks), compute, merge, n_ahead=len(self._ring))
         gradient /= self._sum
         return sum(losses) / self._sum, gradient
 
@@ -155,10 +168,10 @@ class Datafit:
             numbers = np.arange(where.start * n_outputs, where.stop * n_outputs)
             chosen[block] = sample.choose(numbers, norms.ravel(), np.random.default_rng((seed, block)))
 
-        def merge(member: int, block: int) -> None:
+        def merge(block: int) -> None:
             sample.add(chosen.pop(block))
 
-        self._team.each_block(len(self._blocks), compute, merge)
+        self._team.each_block(len(self._blocks), compute, merge, n_ahead=len(self._ring))
         numbers, inclusion = sample.result()
         samples, outputs = np.divmod(numbers, n_outputs)
         X, _, weights = self.take(samples)

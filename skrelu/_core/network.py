@@ -35,8 +35,6 @@ class Workspace:
         first ones have no columns.
     zeros : list of ndarray of shape (n_rows, n_l + 1)
     scores : ndarray of shape (n_rows, n_outputs)
-    gradient : list of ndarray of shape (n_l + 1, m_l)
-        Views of `flat_gradient`, which every block overwrites.
     """
 
     def __init__(
@@ -63,13 +61,9 @@ class Workspace:
         self._views = {max_rows: self}
         self.deltas: list[Array] = []
         self.is_active: list[Array] = []
-        self.flat_gradient: Array = np.empty(0, dtype=dtype)
-        self.gradient: list[Array] = []
         if not forward_only:
             self.deltas = [np.empty((max_rows, width + 1), dtype=dtype) for width in below]
             self.is_active = [np.empty((max_rows, width + 1), dtype=bool) for width in below]
-            self.flat_gradient = np.empty(network.n_parameters, dtype=dtype)
-            self.gradient = network.layers(self.flat_gradient)
 
     def rows(self, n_rows: int) -> "Workspace":
         """Return the first `n_rows` rows of this workspace as a workspace of their own."""
@@ -80,8 +74,6 @@ class Workspace:
             view.is_active = [array[:n_rows] for array in self.is_active]
             view.zeros = [array[:n_rows] for array in self.zeros]
             view.scores = self.scores[:n_rows]
-            view.flat_gradient = self.flat_gradient
-            view.gradient = self.gradient
             view.outputs = [array[:n_rows] for array in self.outputs]
             self._views[n_rows] = view
         return self._views[n_rows]
@@ -177,8 +169,15 @@ class Network:
                 np.add(block @ layer[:-1], layer[-1], out=output)
         return workspace.scores
 
-    def backward(self, layers: Sequence[Array], block: Rows, workspace: Workspace, slopes: Array) -> None:
-        """Compute the gradient of the block's loss into `workspace.gradient`, after `forward` on the same block.
+    def backward(
+        self,
+        layers: Sequence[Array],
+        block: Rows,
+        workspace: Workspace,
+        slopes: Array,
+        gradients: Sequence[Array],
+    ) -> None:
+        """Write the gradient of the block's loss into `gradients`, shaped as `layers`, after `forward` on the block.
 
         delta_l, one row per sample, is r P_l(x): delta_L = r, and delta_{l-1} = (delta_l W_l) diag(pos(z_{l-1})).
         With it equations (a) and (b) are one product per layer, over all samples of the block:
@@ -190,7 +189,7 @@ class Network:
         inputs, delta = workspace.inputs, slopes
         scale: Array | None = None
         for l in range(len(layers) - 1, -1, -1):
-            gradient = workspace.gradient[l]
+            gradient = gradients[l]
             if l == 0 and block is not inputs[0]:
                 gradient[:-1] = block.T @ delta
                 np.sum(delta, axis=0, out=gradient[-1])

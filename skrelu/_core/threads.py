@@ -16,7 +16,8 @@ import joblib
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-Work = Callable[[int, int], None]
+Compute = Callable[[int, int], None]  # of a member and a block
+Merge = Callable[[int], None]  # of a block
 
 
 @cache
@@ -141,28 +142,39 @@ class Team:
             self._pool.shutdown()
             self._pool = None
 
-    def each_block(self, n_blocks: int, compute: Work, merge: Work | None = None) -> None:
-        """Call `compute(member, block)` for every block, and `merge(member, block)` in the order of the blocks.
+    def each_block(
+        self, n_blocks: int, compute: Compute, merge: Merge | None = None, n_ahead: int | None = None
+    ) -> None:
+        """Call `compute(member, block)` for every block, and `merge(block)` in the order of the blocks.
 
-        `member` numbers the threads from 0, so that each can have arrays of its own; a member merges a block before
-        it computes the next one.
+        `member` numbers the threads from 0, so that each can have arrays of its own. A member goes on to the next block
+        while an earlier one is missing, so that a thread that is held up holds up no other. Any member merges, one at a
+        time.
+
+        Parameters
+        ----------
+        n_blocks : int
+        compute, merge : callable
+        n_ahead : int or None
+            The number of blocks, at least one for each thread, that may be computed and not merged yet: their results
+            may lie in a ring of so many places. None sets no limit.
         """
-        merge = merge or _merge_nothing
         n_members = min(self.n_threads, n_blocks)
         if n_members <= 1:
             for block in range(n_blocks):
                 compute(0, block)
-                merge(0, block)
+                if merge is not None:
+                    merge(block)
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.n_threads - 1, thread_name_prefix="skrelu", initializer=_begin_member)
-        turns = _Turns(n_blocks, compute, merge)
+        line = _Line(n_blocks, compute, merge, n_blocks if merge is None or n_ahead is None else n_ahead)
         others: list[Future[None]] = []
         try:
-            others += [self._pool.submit(turns.work, member) for member in range(1, n_members)]
-            turns.work(0)
+            others += [self._pool.submit(line.work, member) for member in range(1, n_members)]
+            line.work(0)
         except BaseException:
-            turns.give_up()
+            line.give_up()
             raise
         finally:
             errors = [other.exception() for other in others]  # waits for them, also when this thread was interrupted
@@ -171,33 +183,24 @@ class Team:
                 raise error
 
 
-def _merge_nothing(member: int, block: int) -> None:
-    """Do nothing: the result of the block already lies where it belongs."""
+class _Line:
+    """Hands out blocks in order, and has their results merged in the same order."""
 
-
-class _Turns:
-    """Hands out blocks and lets their results be merged one after the other."""
-
-    def __init__(self, n_blocks: int, compute: Work, merge: Work) -> None:
-        self.n_blocks, self.compute, self.merge = n_blocks, compute, merge
+    def __init__(self, n_blocks: int, compute: Compute, merge: Merge | None, n_ahead: int) -> None:
+        self.n_blocks, self.compute, self.merge, self.n_ahead = n_blocks, compute, merge, n_ahead
         self.changed = Condition()
         self.next_block = 0  # the next one to be computed
-        self.turn = 0  # the next one to be merged
+        self.n_merged = 0
+        self.computed: set[int] = set()  # and not merged
+        self.is_merging = False
         self.failed = False
 
     def work(self, member: int) -> None:
         try:
             while (block := self._take()) is not None:
                 self.compute(member, block)
-                with self.changed:
-                    while self.turn != block and not self.failed:
-                        self.changed.wait()
-                if self.failed:
-                    return
-                self.merge(member, block)
-                with self.changed:
-                    self.turn += 1
-                    self.changed.notify_all()
+                if self.merge is not None:
+                    self._hand_in(block, self.merge)
         except BaseException:
             self.give_up()
             raise
@@ -210,7 +213,32 @@ class _Turns:
 
     def _take(self) -> int | None:
         with self.changed:
+            if self.merge is not None:
+                while not self.failed and self.n_merged + self.n_ahead <= self.next_block < self.n_blocks:
+                    self.changed.wait()
             if self.failed or self.next_block == self.n_blocks:
                 return None
             self.next_block += 1
             return self.next_block - 1
+
+    def _hand_in(self, block: int, merge: Merge) -> None:
+        """Add a result, and merge all that are next in order unless another member is at it."""
+        with self.changed:
+            self.computed.add(block)
+            if self.is_merging:
+                return  # the other member will find this one
+            self.is_merging = True
+        while (following := self._following()) is not None:
+            merge(following)
+            with self.changed:
+                self.computed.remove(following)
+                self.n_merged += 1
+                self.changed.notify_all()
+
+    def _following(self) -> int | None:
+        """Return the next block to merge; without one, or after an error, this member merges no longer."""
+        with self.changed:
+            if self.n_merged in self.computed and not self.failed:
+                return self.n_merged
+            self.is_merging = False
+            return None

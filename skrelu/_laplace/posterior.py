@@ -108,7 +108,7 @@ class Posterior:
                     tangents = Tangents.of(layers, rows, np.tile(direction, (rows.shape[0], 1)))
                     variances[where, output] = predictive_variances(tangents, terms, self.factor, self.alphas)
 
-            team.each_block(len(starts), compute, lambda member, block: None)
+            team.each_block(len(starts), compute)
         return variances
 
 

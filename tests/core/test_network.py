@@ -19,8 +19,9 @@ def run_passes(problem, slopes, *, kind="copied"):
         block = workspace.inputs[0]
         block[:, :-1] = problem.X
     scores = network.forward(layers, block, workspace).copy()
-    network.backward(layers, block, workspace, slopes)
-    return scores, network.split(workspace.flat_gradient)
+    gradient = np.empty(network.n_parameters)
+    network.backward(layers, block, workspace, slopes, network.layers(gradient))
+    return scores, network.split(gradient)
 
 
 @pytest.mark.parametrize("kind", ["copied", "in place", "sparse"])

@@ -20,17 +20,17 @@ def blas_threads():
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
 @pytest.mark.parametrize("n_blocks", [1, 2, 23])
 def test_every_block_is_computed_once_and_merged_in_order(n_threads, n_blocks):
-    merged, held = [], {}
+    merged, computed = [], set()
     rng = np.random.RandomState(0)
     pauses = rng.rand(n_blocks) / 500
 
     def compute(member, block):
         assert 0 <= member < n_threads
         time.sleep(pauses[block])
-        held[member] = block
+        computed.add(block)
 
-    def merge(member, block):
-        assert held[member] == block  # a member merges what it has just computed
+    def merge(block):
+        computed.remove(block)
         merged.append(block)
 
     with Team(n_threads) as team:
@@ -39,20 +39,53 @@ def test_every_block_is_computed_once_and_merged_in_order(n_threads, n_blocks):
     assert merged == 3 * list(range(n_blocks))
 
 
+def test_a_thread_that_is_held_up_holds_up_no_other():
+    """While block 0 takes its time, another member computes all others; they are merged when it is there."""
+    merged, others_are_done = [], threading.Event()
+
+    def compute(member, block):
+        if block == 0:
+            assert others_are_done.wait(10)
+        elif block == 9:
+            others_are_done.set()
+
+    with Team(2) as team:
+        team.each_block(10, compute, merged.append)
+    assert merged == list(range(10))
+
+
+def test_no_more_blocks_are_ahead_than_asked_for():
+    started, merged, lock = [], [], threading.Lock()
+
+    def compute(member, block):
+        with lock:
+            started.append(block)
+            assert block < len(merged) + 4
+        time.sleep(0.01 if block % 5 == 0 else 0)
+
+    def merge(block):
+        with lock:
+            merged.append(block)
+
+    with Team(3) as team:
+        team.each_block(60, compute, merge, n_ahead=4)
+    assert merged == sorted(started) == list(range(60))
+
+
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("phase", ["compute", "merge"])
 def test_an_error_in_any_thread_reaches_the_caller(n_threads, phase):
-    def fail(member, block):
-        if block == 7:
+    def fail(*numbers):
+        if numbers[-1] == 7:
             raise RuntimeError("block 7")
 
-    def nothing(member, block):
+    def nothing(*numbers):
         pass
 
     steps = (fail, nothing) if phase == "compute" else (nothing, fail)
     with Team(n_threads) as team:
         with pytest.raises(RuntimeError, match="block 7"):
-            team.each_block(20, *steps)
+            team.each_block(20, *steps, n_ahead=4)
         team.each_block(20, nothing, nothing)  # and the team can go on
 
 
