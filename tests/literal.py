@@ -90,6 +90,43 @@ def loss_and_gradient(W, b, X, targets, sample_weight=None, alpha=0.0):
     return loss, W_grads, b_grads
 
 
+def jacobian(W, b, x):
+    """Return the derivatives of the scores by all weights, layer by layer, each W_l^T in C order."""
+    z = layer_inputs(W, b, x)
+    return np.hstack([[np.outer(z[l - 1], row).ravel() for row in P(W, z, l)] for l in range(1, len(W) + 1)])
+
+
+def second_derivative(f, is_multinomial):
+    """Return Lambda, the second derivative of the loss by the scores."""
+    if is_multinomial:
+        p = np.exp(f - max(f)) / math.fsum(math.exp(value - max(f)) for value in f)
+        return np.diag(p) - np.outer(p, p)
+    return np.diag([1 / (2 + math.exp(value) + math.exp(-value)) for value in f])
+
+
+def curvature(W, b, X, is_multinomial, sample_weight=None):
+    """Return G = sum_i s_i J_i^T Lambda_i J_i, a matrix over all weights in the order of `jacobian`."""
+    weights = np.ones(len(X)) if sample_weight is None else sample_weight
+    total = 0.0
+    for x, s in zip(X, weights, strict=True):
+        J = jacobian(W, b, x)
+        total = total + s * J.T @ second_derivative(score(W, b, x), is_multinomial) @ J
+    return total
+
+
+def group_of_each_weight(W, grouping):
+    """Return the number of the group that each weight is in, in the order of `jacobian`."""
+    groups = []
+    for l, weight in enumerate(W):
+        m, n = weight.shape
+        groups += {
+            "shared": [0] * m * n,
+            "layer": [l] * m * n,
+            "feature": [k for k in range(n) for _ in range(m)] if l == 0 else [W[0].shape[1]] * m * n,
+        }[grouping]
+    return np.array(groups)
+
+
 def central_differences(function, parameters, step=1e-6):
     """Differentiate a function of a flat vector."""
     gradient = np.empty(len(parameters))

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from skrelu._core.datafit import Datafit
+from skrelu._core.losses import BinaryLoss, MultinomialLoss
+from skrelu._core.network import Network
 from skrelu._data.rows import WeightedRows
 
 KINDS = ("binary", "multiclass", "multilabel")
@@ -22,6 +25,10 @@ class Problem:
     @property
     def W(self):
         return [coef.T for coef in self.coefs]
+
+    @property
+    def is_multinomial(self):
+        return self.kind == "multiclass"
 
     @property
     def targets(self):
@@ -47,6 +54,15 @@ def make_problem(kind, hidden=(5, 4), n_samples=13, n_features=3, n_outputs=3, s
     else:
         y = rng.randint(2, size=(n_samples, n_outputs))
     return Problem(coefs, intercepts, X, y, kind)
+
+
+def make_datafit(problem, team, X=None, **options):
+    """Return the data term of a problem and the flat vector of its weights."""
+    network = Network.of(problem.coefs)
+    loss = MultinomialLoss() if problem.is_multinomial else BinaryLoss()
+    targets = problem.y if problem.is_multinomial else np.where(problem.y > 0, 1, -1).reshape(len(problem.y), -1)
+    datafit = Datafit(network, loss, problem.X if X is None else X, targets, team=team, **options)
+    return datafit, network.join(problem.coefs, problem.intercepts)
 
 
 def relative_error(actual, expected):

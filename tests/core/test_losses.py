@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.special import expit
 
 from skrelu._core.losses import BinaryLoss, MultinomialLoss
 from tests import literal
@@ -91,3 +92,21 @@ def test_log_probabilities_are_finite_where_probabilities_are_not_positive(loss)
     assert np.isfinite(log_probabilities).all()
     assert_allclose(np.exp(log_probabilities), loss.probabilities(scores))
     assert log_probabilities.min() <= -1e4
+
+
+def test_rows_that_are_nearly_certain_keep_their_digits():
+    for scores, outputs in [([[40.0]], [0]), ([[40.0, 0.0, -3.0]], [0]), ([[40.0, 0.0, -3.0]], [1])]:
+        loss = BinaryLoss() if len(scores[0]) == 1 else MultinomialLoss()
+        squared_norm = loss.root_squared_norms(np.array(scores))[0, outputs[0]]
+        column = loss.root_columns(np.array(scores), np.array(outputs))[0]
+        assert squared_norm > 0
+        assert_allclose(squared_norm, column @ column, rtol=1e-12)
+    p = expit(-40.0)
+    assert_allclose(BinaryLoss().root_squared_norms(np.array([[40.0]])), [[p]], rtol=1e-12)
+    # the first class has p = 1 to the last digit: e_1 - p is what the other two have, with the opposite sign
+    others = np.exp([-40.0, -43.0])
+    assert_allclose(
+        MultinomialLoss().root_squared_norms(np.array([[40.0, 0.0, -3.0]]))[0, 0],
+        others.sum() ** 2 + (others**2).sum(),
+        rtol=1e-10,
+    )

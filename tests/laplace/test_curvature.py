@@ -4,72 +4,26 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
-from scipy.special import expit, softmax
 
-from skrelu._core.datafit import Datafit
-from skrelu._core.losses import BinaryLoss, MultinomialLoss
 from skrelu._core.network import Network
 from skrelu._core.penalty import Penalty
-from skrelu._core.terms import PrioritySample
 from skrelu._core.threads import Team
 from skrelu._laplace.curvature import Curvature, Tangents, predictive_variances
 from tests import literal
-from tests.problems import KINDS, make_problem
+from tests.problems import KINDS, make_datafit, make_problem
 
 ALL = 10**6
 
 
-def literal_jacobian(problem, x):
-    """Return the derivatives of the scores by all weights, layer by layer, each W_l^T in C order."""
-    z = literal.layer_inputs(problem.W, problem.intercepts, x)
-    blocks = []
-    for l in range(1, len(problem.W) + 1):
-        P = literal.P(problem.W, z, l)
-        blocks.append(np.array([np.outer(z[l - 1], row).ravel() for row in P]))
-    return np.hstack(blocks)
-
-
 def literal_curvature(problem, sample_weight=None):
-    """Return G = sum_i s_i J_i^T Lambda_i J_i."""
-    weights = np.ones(len(problem.X)) if sample_weight is None else sample_weight
-    total = 0.0
-    for x, s in zip(problem.X, weights, strict=True):
-        f = literal.score(problem.W, problem.intercepts, x)
-        if problem.kind == "multiclass":
-            p = softmax(f)
-            Lambda = np.diag(p) - np.outer(p, p)
-        else:
-            Lambda = np.diag(expit(f) * expit(-f))
-        J = literal_jacobian(problem, x)
-        total = total + s * J.T @ Lambda @ J
-    return total
-
-
-def make_datafit(problem, team, X=None, sample_weight=None):
-    network = Network((problem.X.shape[1], *(coef.shape[1] for coef in problem.coefs)))
-    loss = MultinomialLoss() if problem.kind == "multiclass" else BinaryLoss()
-    targets = problem.y if problem.kind == "multiclass" else np.where(problem.y > 0, 1, -1)
-    if problem.kind == "binary":
-        targets = targets[:, np.newaxis]
-    X = problem.X if X is None else X
-    datafit = Datafit(network, loss, X, targets, team=team, sample_weight=sample_weight)
-    return datafit, network.join(problem.coefs, problem.intercepts)
+    return literal.curvature(problem.W, problem.intercepts, problem.X, problem.is_multinomial, sample_weight)
 
 
 def make_curvature(problem, alphas, n_terms=ALL, seed=0, X=None, sample_weight=None, **options):
     with Team(1) as team:
-        datafit, parameters = make_datafit(problem, team, X, sample_weight)
+        datafit, parameters = make_datafit(problem, team, X, sample_weight=sample_weight)
         terms = datafit.sample_terms(parameters, n_terms, seed)
     return Curvature(datafit.network.layers(parameters), terms, alphas, **options)
-
-
-def weight_alphas(problem, grouping, alphas):
-    """Return alpha of each weight, in the order of `literal_jacobian`, and the group of each."""
-    network = Network((problem.X.shape[1], *(coef.shape[1] for coef in problem.coefs)))
-    penalty = Penalty(network, grouping, alphas)
-    numbered = penalty.with_alphas(np.arange(1.0, len(alphas) + 1)).per_parameter
-    groups = np.concatenate([part.ravel() for part in network.split(numbered)[0]]).astype(int) - 1
-    return penalty, alphas[groups], groups
 
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
@@ -81,7 +35,9 @@ def test_the_gram_form_is_the_full_matrix(kind, hidden, grouping, container):
     n_groups = {"shared": 1, "layer": len(hidden) + 1, "feature": 4}[grouping]
     alphas = np.random.RandomState(1).uniform(0.5, 3.0, n_groups)
     s = np.random.RandomState(2).uniform(0.1, 2.0, len(problem.X))
-    penalty, alpha, groups = weight_alphas(problem, grouping, alphas)
+    network = Network.of(problem.coefs)
+    penalty, groups = Penalty(network, grouping, alphas), literal.group_of_each_weight(problem.W, grouping)
+    alpha = alphas[groups]
     A = literal_curvature(problem, s) + np.diag(alpha)
     inverse = np.linalg.inv(A)
 
@@ -92,14 +48,13 @@ def test_the_gram_form_is_the_full_matrix(kind, hidden, grouping, container):
     assert_allclose(curvature.log_determinant, np.linalg.slogdet(A)[1] - np.log(alpha).sum(), rtol=1e-8)
 
     new = np.random.RandomState(3).randn(5, 3)
-    network = penalty.network
     layers = network.layers(network.join(problem.coefs, problem.intercepts))
     for k in range(network.layer_sizes[-1]):
         slopes = np.zeros((5, network.layer_sizes[-1]))
         slopes[:, k] = 1
         tangents = Tangents.of(layers, container(new), slopes)
         v = predictive_variances(tangents, curvature.tangents, curvature.factor, curvature.alphas)
-        jacobians = [literal_jacobian(problem, x)[k] for x in new]
+        jacobians = [literal.jacobian(problem.W, problem.intercepts, x)[k] for x in new]
         assert_allclose(v, [j @ inverse @ j for j in jacobians], rtol=1e-8)
 
 
@@ -166,48 +121,3 @@ def test_repeated_rows_are_weights(kind):
         by_weight.effective_parameters(by_feature=False), by_rows.effective_parameters(by_feature=False), rtol=1e-10
     )
     assert_allclose(by_weight.log_determinant, by_rows.log_determinant, rtol=1e-10)
-
-
-def test_rows_that_are_nearly_certain_keep_their_digits():
-    for scores, outputs in [([[40.0]], [0]), ([[40.0, 0.0, -3.0]], [0]), ([[40.0, 0.0, -3.0]], [1])]:
-        loss = BinaryLoss() if len(scores[0]) == 1 else MultinomialLoss()
-        squared_norm = loss.root_squared_norms(np.array(scores))[0, outputs[0]]
-        column = loss.root_columns(np.array(scores), np.array(outputs))[0]
-        assert squared_norm > 0
-        assert_allclose(squared_norm, column @ column, rtol=1e-12)
-    p = expit(-40.0)
-    assert_allclose(BinaryLoss().root_squared_norms(np.array([[40.0]])), [[p]], rtol=1e-12)
-    # the first class has p = 1 to the last digit: e_1 - p is what the other two have, with the opposite sign
-    others = np.exp([-40.0, -43.0])
-    assert_allclose(
-        MultinomialLoss().root_squared_norms(np.array([[40.0, 0.0, -3.0]]))[0, 0],
-        others.sum() ** 2 + (others**2).sum(),
-        rtol=1e-10,
-    )
-
-
-def test_priority_sampling_is_unbiased_and_keeps_what_matters():
-    weights = np.array([1e6, 5.0, 4.0, 3.0, 2.0, 1.0, 0.0, 0.5])
-    values = np.arange(1.0, 9.0)
-    estimates = []
-    for seed in range(4000):
-        rng = np.random.default_rng(seed)
-        sample = PrioritySample(4)
-        for part in (slice(0, 3), slice(3, 8)):
-            sample.add(sample.choose(np.arange(8)[part], weights[part], rng))
-        numbers, inclusion = sample.result()
-        assert len(numbers) == 4
-        assert numbers[0] == 0
-        assert inclusion[0] == 1.0
-        assert 6 not in numbers
-        estimates.append((values[numbers] / inclusion).sum())
-    expected = values.sum() - values[6]
-    assert abs(np.mean(estimates) - expected) < 4 * np.std(estimates) / np.sqrt(len(estimates))
-
-
-def test_few_items_are_all_kept_for_certain():
-    sample = PrioritySample(10)
-    sample.add(sample.choose(np.arange(3), np.array([1.0, 0.0, 2.0]), np.random.default_rng(0)))
-    numbers, inclusion = sample.result()
-    assert numbers.tolist() == [0, 2]
-    assert inclusion.tolist() == [1.0, 1.0]
