@@ -1,7 +1,39 @@
-"""What pytest does not collect: examples in the docstrings of modules whose optional dependencies are not installed."""
+"""How the tests run: in how many processes, with how many threads each, and what pytest does not collect."""
 
+import os
 from importlib.util import find_spec
+
+import pytest
+
+# Many more processes would spend their time on imports.
+MAX_WORKERS = 8
 
 collect_ignore = []
 if any(find_spec(name) is None for name in ("skl2onnx", "onnxruntime")):
-    collect_ignore.append("skrelu/onnx.py")
+    collect_ignore.append("skrelu/onnx.py")  # the examples in its docstrings need both
+
+
+def count_processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def share_processors() -> None:
+    """In a process of pytest-xdist, let BLAS have as many threads as fall to it; a test may still set its own limit.
+
+    BLAS reads these names when NumPy is imported, which no plugin has done yet. What a test starts inherits them.
+    """
+    n_workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if n_workers > 1:
+        n_threads = str(max(count_processors() // n_workers, 1))
+        for library in ("OPENBLAS", "MKL", "OMP", "BLIS"):
+            os.environ.setdefault(f"{library}_NUM_THREADS", n_threads)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Answer `-n auto`: one process for each processor, and pytest's own for a few files or tests asked for by name."""
+    is_a_part = config.args_source is pytest.Config.ArgsSource.ARGS or config.option.keyword or config.option.lf
+    return 0 if is_a_part else min(count_processors(), MAX_WORKERS)
+
+
+share_processors()

@@ -1,6 +1,6 @@
 """Data frames and their columns: the same bits as from NumPy, names kept and checked, labels of every dtype."""
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -28,6 +28,11 @@ MODELS = {
 def iris():
     X, y = load_iris(return_X_y=True)
     return scale(X), y
+
+
+@cache
+def fitted_to_an_array(name):
+    return clone(MODELS[name]).fit(*iris())
 
 
 def pandas_frame(X, names=NAMES, dtype="float64"):
@@ -76,12 +81,12 @@ def assert_same_model(model, expected):
 
 
 class TestFrames:
-    @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+    @pytest.mark.parametrize("model", MODELS)
     @pytest.mark.parametrize("frame_of", FRAMES.values(), ids=FRAMES)
     def test_the_same_bits_as_from_an_array(self, frame_of, model):
         X, y = iris()
-        expected = clone(model).fit(X, y)
-        model = clone(model).fit(frame_of(X), y)
+        expected = fitted_to_an_array(model)
+        model = clone(MODELS[model]).fit(frame_of(X), y)
         assert_same_model(model, expected)
         for method in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
             assert_array_equal(getattr(model, method)(frame_of(X)), getattr(expected, method)(X))

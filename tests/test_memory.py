@@ -55,7 +55,7 @@ def test_weights_cost_their_own_bytes_only(mapped):
 @pytest.mark.parametrize("hidden", [(), (64, 32)])
 def test_evidence_takes_a_few_matrices_of_its_terms(mapped, hidden, n_terms):
     X, y = mapped
-    model = DeepLogisticClassifier(hidden, n_curvature_terms=n_terms, max_iter=15, n_jobs=2, random_state=0)
+    model = DeepLogisticClassifier(hidden, n_curvature_terms=n_terms, max_iter=11, n_jobs=2, random_state=0)
     assert peak_of(lambda: model.fit(X, y)) < 64 * N_ROWS + CONSTANT + 5 * 8 * n_terms**2
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,13 @@ def small(hidden=(7,), **parameters):
     return DeepLogisticClassifier(hidden, **options | parameters)
 
 
+@cache
+def fitted(kind, hidden=(7,), dtype=np.float64):
+    """Return a small estimator, fitted to rows of a type."""
+    X, y = load(kind)
+    return small(hidden).fit(X.astype(dtype), y)
+
+
 def name(y, kind):
     """Return class numbers as labels of another kind, in the same order."""
     if kind == "str":
@@ -89,17 +97,16 @@ class TestTheNetwork:
     @pytest.mark.parametrize("hidden", HIDDEN)
     @pytest.mark.parametrize("kind", ["binary", "multiclass", "digits", "multilabel"])
     def test_labels_and_probabilities(self, kind, hidden, fitted_in, dtype):
-        X, y = load(kind)
-        model = small(hidden).fit(X.astype(fitted_in), y)
-        assert_agrees(model, X.astype(dtype))
+        X, _ = load(kind)
+        assert_agrees(fitted(kind, hidden, fitted_in), X.astype(dtype))
 
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("hidden", HIDDEN)
     @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
     def test_raw_scores(self, kind, hidden, dtype):
-        X, y = load(kind)
+        X, _ = load(kind)
         X = X.astype(dtype)
-        model = small(hidden).fit(X, y)
+        model = fitted(kind, hidden, dtype)
         labels, scores = run(model, X, {"zipmap": False, "raw_scores": True})
         expected = model.decision_function(X)
         if kind == "binary":
@@ -118,10 +125,10 @@ class TestTheNetwork:
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
     def test_older_opsets(self, kind, dtype, opset):
-        X, y = load(kind)
-        graph = to_onnx(small().fit(X, y), X[:1].astype(dtype), target_opset=opset)
+        X, _ = load(kind)
+        graph = to_onnx(fitted(kind), X[:1].astype(dtype), target_opset=opset)
         assert next(entry.version for entry in graph.opset_import if entry.domain == "") == opset
-        assert_agrees(small().fit(X, y), X.astype(dtype), target_opset=opset)
+        assert_agrees(fitted(kind), X.astype(dtype), target_opset=opset)
 
     @pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8, np.bool_])
     def test_other_numbers_are_computed_in_float64(self, dtype):
@@ -136,10 +143,10 @@ class TestTheNetwork:
     @pytest.mark.parametrize("zipmap", [True, False, "columns"])
     @pytest.mark.parametrize("kind", ["binary", "multiclass"])
     def test_batches_of_any_size(self, kind, zipmap, n_rows):
-        X, y = load(kind)
+        X, _ = load(kind)
         rows = np.resize(X, (n_rows, X.shape[1]))
-        outputs = run(small().fit(X, y), X, {"zipmap": zipmap})
-        again = session(small().fit(X, y), X, {"zipmap": zipmap}).run(None, {"X": rows})
+        outputs = run(fitted(kind), X, {"zipmap": zipmap})
+        again = session(fitted(kind), X, {"zipmap": zipmap}).run(None, {"X": rows})
         assert [len(output) for output in again] == [n_rows] * len(outputs)
 
     def test_the_cross_validated_estimator(self):

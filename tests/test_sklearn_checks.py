@@ -15,7 +15,7 @@ ESTIMATORS = [
     *(DeepLogisticClassifier(hidden_layer_sizes=sizes) for sizes in [(), (7,), (6, 4), (100,)]),
     DeepLogisticClassifier(alpha_grouping="shared", predictive="laplace"),
     DeepLogisticClassifier(hidden_layer_sizes=(5,), alpha_grouping="layer", n_curvature_terms=20),
-    DeepLogisticClassifierCV((5,), alphas=[0.1, 1.0, 10.0]),
+    DeepLogisticClassifierCV((5,), alphas=[0.1, 1.0, 10.0], cv=2, max_iter=100),
 ]
 
 
