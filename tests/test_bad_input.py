@@ -1,6 +1,7 @@
 """Whatever cannot be right is named before work begins, and what was fitted stays."""
 
 import warnings
+from functools import cache
 
 import numpy as np
 import pytest
@@ -29,61 +30,17 @@ def weights_with(value):
 @pytest.mark.parametrize(
     ("parameters", "error", "message"),
     [
-        ({"hidden_layer_sizes": 0}, ValueError, "hidden_layer_sizes must hold integers >= 1, got 0"),
         ({"hidden_layer_sizes": (5, 0)}, ValueError, r"hidden_layer_sizes must hold integers >= 1, got \(5, 0\)"),
-        ({"hidden_layer_sizes": (-1,)}, ValueError, "hidden_layer_sizes must hold integers >= 1"),
         ({"hidden_layer_sizes": 2.5}, TypeError, "hidden_layer_sizes must be an int or a sequence of int, got 2.5"),
-        ({"hidden_layer_sizes": (2.5,)}, TypeError, "hidden_layer_sizes must hold integers"),
-        ({"hidden_layer_sizes": "a"}, TypeError, "hidden_layer_sizes must be .* got 'a'"),
-        ({"hidden_layer_sizes": ("a",)}, TypeError, "hidden_layer_sizes must hold integers"),
-        ({"hidden_layer_sizes": [[5, 4]]}, TypeError, "hidden_layer_sizes must hold integers"),
-        ({"hidden_layer_sizes": np.ones((2, 2), dtype=int)}, TypeError, "hidden_layer_sizes must be"),
-        ({"hidden_layer_sizes": iter([4])}, TypeError, "hidden_layer_sizes must be an int or a sequence"),
-        ({"hidden_layer_sizes": np.array(4)}, TypeError, "hidden_layer_sizes must be an int or a sequence"),
-        ({"hidden_layer_sizes": {4}}, TypeError, "hidden_layer_sizes must be an int or a sequence"),
-        ({"hidden_layer_sizes": True}, TypeError, "hidden_layer_sizes"),
-        ({"hidden_layer_sizes": None}, TypeError, "hidden_layer_sizes"),
         ({"alpha": -1}, ValueError, r"alpha must be a number in \[0, inf\), .* got -1"),
-        ({"alpha": np.nan}, ValueError, "alpha must be .* got nan"),
-        ({"alpha": np.inf}, ValueError, "alpha must be .* got inf"),
-        ({"alpha": "1"}, ValueError, "alpha must be .* 'evidence', .* got '1'"),
         ({"alpha": [1.0]}, ValueError, r"alpha must be .* 2 number\(s\), one for each layer, got shape \(1,\)"),
-        ({"alpha": [1.0, -1.0]}, ValueError, "alpha must be .* got"),
-        ({"alpha": [1.0, None]}, TypeError, "alpha must be .* got"),
-        ({"alpha": 0, "predictive": "laplace"}, ValueError, "alpha must be positive if predictive='laplace'"),
-        ({"alpha_grouping": "unit"}, ValueError, "alpha_grouping must be one of .* got 'unit'"),
-        ({"alpha_grouping": 1}, TypeError, "alpha_grouping must be one of"),
-        ({"predictive": "bayes"}, ValueError, "predictive must be one of .* got 'bayes'"),
-        ({"n_curvature_terms": 0}, ValueError, "n_curvature_terms must be an integer >= 1"),
-        ({"n_curvature_terms": "all"}, TypeError, "n_curvature_terms must be an integer >= 1"),
-        ({"alpha": True}, TypeError, "alpha must be .* got True"),
-        ({"tol": -1e-4}, ValueError, "tol must be"),
         ({"tol": None}, TypeError, "tol must be"),
         ({"max_iter": 0}, ValueError, "max_iter must be an integer >= 1, got 0"),
-        ({"max_iter": 10.5}, TypeError, "max_iter must be an integer >= 1, got 10.5"),
-        ({"max_fun": 0}, ValueError, "max_fun must be"),
-        ({"n_init": 0}, ValueError, "n_init must be"),
-        ({"n_iter_no_change": 0}, ValueError, "n_iter_no_change must be"),
-        ({"n_iter_no_change": 1.5}, TypeError, "n_iter_no_change must be"),
-        ({"validation_fraction": 0.0}, ValueError, "validation_fraction must be"),
-        ({"validation_fraction": 1}, ValueError, "validation_fraction must be"),
-        ({"early_stopping": "yes"}, ValueError, "early_stopping must be True, False or 'auto', got 'yes'"),
-        ({"early_stopping": 1}, TypeError, "early_stopping must be"),
-        ({"warm_start": "no"}, TypeError, "warm_start must be"),
-        ({"n_jobs": 0}, ValueError, "n_jobs must be an integer .*not 0"),
-        ({"n_jobs": 1.5}, TypeError, "n_jobs must be"),
-        ({"verbose": -1}, ValueError, "verbose must be"),
-        ({"verbose": "loud"}, TypeError, "verbose must be"),
-        ({"random_state": "seed"}, ValueError, "random_state must be"),
-        ({"random_state": -1}, ValueError, "random_state must be"),
-        ({"class_weight": "equal"}, ValueError, "class_weight must be None, 'balanced' or a dict"),
-        ({"class_weight": [1, 2]}, TypeError, "class_weight must be"),
-        ({"class_weight": {0: -1}}, ValueError, "class_weight must hold finite weights > 0, got -1 for class 0"),
-        ({"class_weight": {0: np.inf}}, ValueError, "class_weight must hold finite"),
         ({"class_weight": {0: 1, 7: 2}}, ValueError, r"class_weight names classes that y does not hold: \[7\]"),
     ],
 )
 def test_parameters(parameters, error, message):
+    """One of each check; tests/data has the others."""
     with pytest.raises(error, match=message):
         DeepLogisticClassifier(**parameters).fit(X, Y)
 
@@ -92,37 +49,15 @@ def test_parameters(parameters, error, message):
     ("data", "error", "message"),
     [
         ({"X": with_value(np.nan)}, ValueError, "Input X contains NaN"),
-        ({"X": with_value(np.inf)}, ValueError, "Input X contains infinity"),
-        ({"X": sparse.csr_array(with_value(np.nan))}, ValueError, "Input X contains NaN"),
-        ({"X": X.astype(complex)}, ValueError, "Complex data not supported"),
-        ({"X": with_value("red", object)}, ValueError, "X must hold numbers.*red"),
-        ({"X": X[:, 0]}, ValueError, "Expected 2D array, got 1D array"),
-        ({"X": X[np.newaxis]}, ValueError, "dim 3"),
-        ({"X": X[:, :0]}, ValueError, r"0 feature\(s\)"),
-        ({"X": X[:1], "y": Y[:1]}, ValueError, r"1 sample"),
-        ({"X": X[:0], "y": Y[:0]}, ValueError, r"0 sample"),
         ({"X": X[:-1]}, ValueError, r"inconsistent numbers of samples: \[39, 40\]"),
         ({"y": np.ones(40)}, ValueError, r"y must hold at least two classes, .*only one class: \[1.0\]"),
         ({"y": X[:, 0]}, ValueError, "Unknown label type: continuous"),
         ({"y": RNG.randint(3, size=(40, 2))}, ValueError, "multiclass-multioutput"),
-        ({"y": np.where(Y, np.nan, 1.0)}, ValueError, "Input y contains NaN"),
         ({"y": ["a", 1] * 20}, TypeError, "y must hold labels of one kind"),
-        ({"y": np.array(["a", 1] * 20, dtype=object)}, TypeError, "y must hold labels of one kind"),
-        ({"y": ["a", None] * 20}, ValueError, "y must hold a label in every row, but row 1 has none: None"),
-        ({"y": np.array(["a", "b", np.nan, "b"] * 10, dtype=object)}, ValueError, "row 2 has none: nan"),
-        ({"y": [["a"], [1]] * 20}, TypeError, "y must hold labels of one kind"),
-        ({"y": [[0, 1], [1, None]] * 20}, ValueError, "row 1 has none: None"),
-        ({"y": np.array(["2020-01-01", "NaT"] * 20, dtype="M8[D]")}, ValueError, "row 1 has none: np.datetime64"),
-        ({"y": [np.datetime64("2020-01-01"), np.datetime64("NaT")] * 20}, ValueError, "row 1 has none: np.datetime64"),
         ({"y": np.column_stack([Y, 1 - Y]) + 1}, ValueError, r"y must be an indicator of 0 and 1 .*got \[1, 2\]"),
         ({"y": sparse.csr_array(-np.column_stack([Y, 1 - Y]))}, ValueError, "y must be an indicator of 0 and 1"),
         ({"y": None}, ValueError, "requires y to be passed"),
-        ({"sample_weight": weights_with(np.nan)}, ValueError, "sample_weight contains NaN"),
-        ({"sample_weight": weights_with(np.inf)}, ValueError, "sample_weight contains infinity"),
         ({"sample_weight": weights_with(-1)}, ValueError, "sample_weight must not be negative, got -1"),
-        ({"sample_weight": np.zeros(40)}, ValueError, "sample_weight"),
-        ({"sample_weight": np.ones(39)}, ValueError, r"sample_weight.shape == \(39,\)"),
-        ({"sample_weight": np.ones((40, 2))}, ValueError, "sample_weight|Sample weights"),
         ({"sample_weight": 1.0 * Y}, ValueError, "only one class in rows of positive weight"),
         ({"X_val": X}, ValueError, r"X_val and y_val must be given together, got \['X_val'\] alone"),
         ({"y_val": Y}, ValueError, "X_val and y_val must be given together"),
@@ -158,11 +93,6 @@ def test_validation_sets_that_are_too_small():
         DeepLogisticClassifier(early_stopping=True).fit(X, np.arange(40) % 5)
 
 
-def test_class_weight_of_multilabel_targets():
-    with pytest.raises(ValueError, match="class_weight must be None for multilabel"):
-        DeepLogisticClassifier(class_weight="balanced").fit(X, np.column_stack([Y, 1 - Y]))
-
-
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "decision_function"])
 @pytest.mark.parametrize(
     ("rows", "message"),
@@ -177,12 +107,6 @@ def test_rows_to_predict(method, rows, message):
     model = DeepLogisticClassifier((4,), random_state=0).fit(X, Y)
     with pytest.raises(ValueError, match=message):
         getattr(model, method)(rows)
-
-
-def test_validation_indicators():
-    y = np.column_stack([Y, 1 - Y])
-    with pytest.raises(ValueError, match="y_val must be an indicator of 0 and 1"):
-        DeepLogisticClassifier().fit(X, y, X_val=X, y_val=2 * y)
 
 
 @pytest.mark.parametrize("total", [1.0, 1.99])
@@ -252,11 +176,16 @@ class TestScales:
         assert np.isfinite(probabilities).all()
         assert ((probabilities >= 0) & (probabilities <= 1)).all()
 
+    @staticmethod
+    @cache
+    def fitted(dtype, hidden, classes):
+        return DeepLogisticClassifier(hidden, random_state=0).fit(X.astype(dtype), np.arange(40) % classes)
+
     @pytest.mark.parametrize("hidden", [(), (4,), (6, 4)])
     @pytest.mark.parametrize("classes", [2, 3])
     @pytest.mark.parametrize(("dtype", "scale"), SCALES)
     def test_predict(self, dtype, scale, hidden, classes):
-        model = DeepLogisticClassifier(hidden, random_state=0).fit(X.astype(dtype), np.arange(40) % classes)
+        model = self.fitted(dtype, hidden, classes)
         rows = np.clip(X, -1, 1).astype(dtype) * dtype(scale)
         with np.errstate(all="warn"), warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -1,6 +1,7 @@
 """The penalty chosen by cross-validation, against scikit-learn's searches and against the same done by hand."""
 
 import pickle
+from functools import cache
 
 import numpy as np
 import pytest
@@ -46,6 +47,16 @@ def weights_of(y):
     return np.random.RandomState(1).randint(0, 4, size=len(y)).astype(float)
 
 
+@cache
+def search_of_logistic_regression(name, class_weight):
+    """Return a fitted grid search of scikit-learn over the same alphas and folds."""
+    X, y = load(name)
+    logistic = LogisticRegression(tol=1e-9, max_iter=10_000, class_weight=class_weight)
+    cv = StratifiedKFold(4, shuffle=True, random_state=0)
+    with threadpool_limits(1):  # its many small products would have the threads of BLAS wait for each other
+        return GridSearchCV(logistic, {"C": [1 / alpha for alpha in ALPHAS]}, cv=cv, scoring="neg_log_loss").fit(X, y)
+
+
 class TestAgainstGridSearch:
     """Without a hidden layer the fits are convex, and warm starts end where cold ones do."""
 
@@ -55,10 +66,7 @@ class TestAgainstGridSearch:
     def test_scores_and_alpha(self, name, class_weight, container):
         X, y = load(name)
         cv = StratifiedKFold(4, shuffle=True, random_state=0)
-        grid = {"C": [1 / alpha for alpha in ALPHAS]}
-        logistic = LogisticRegression(tol=1e-9, max_iter=10_000, class_weight=class_weight)
-        with threadpool_limits(1):  # its many small products would have the threads of BLAS wait for each other
-            search = GridSearchCV(logistic, grid, cv=cv, scoring="neg_log_loss").fit(X, y)
+        search = search_of_logistic_regression(name, class_weight)
         model = DeepLogisticClassifierCV((), alphas=ALPHAS, cv=cv, class_weight=class_weight, **EXACT)
         model.fit(container(X), y)
         expected = np.array([search.cv_results_[f"split{fold}_test_score"] for fold in range(4)])
@@ -230,19 +238,6 @@ class TestLabelsAndWeights:
         model = small(cv=KFold(3)).fit(X, y)
         assert np.isfinite(model.scores_).all()
 
-    def test_small_classes_make_for_fewer_default_folds(self):
-        X, y = load("multiclass")
-        keep = np.r_[np.flatnonzero(y < 2), np.flatnonzero(y == 2)[:3]]
-        assert small(cv=None, refit=False).fit(X[keep], y[keep]).scores_.shape == (3, 2)
-        with pytest.raises(ValueError, match=r"each class needs two rows .* a single one of \[2\]"):
-            small(cv=None).fit(X[keep[:-2]], y[keep[:-2]])
-        with pytest.raises(ValueError, match="a single one of"):
-            small(cv=None).fit(X[keep], y[keep], np.r_[np.ones(len(keep) - 2), 0, 0])
-
-    def test_few_multilabel_rows(self):
-        X, y = load("multilabel")
-        assert small(cv=None, refit=False).fit(X[:3], y[:3]).scores_.shape == (3, 2)
-
     def test_weights_reach_scorers_that_take_them(self):
         X, y = load("multiclass")
         weights = weights_of(y)
@@ -401,29 +396,7 @@ class TestBadInput:
         ("parameters", "error", "message"),
         [
             ({"alphas": 1}, ValueError, "alphas must be an integer >= 2"),
-            ({"alphas": 0}, ValueError, "alphas must be an integer >= 2"),
-            ({"alphas": True}, TypeError, "alphas must be an integer >= 2, or a 1-d array"),
-            ({"alphas": 3.0}, TypeError, "alphas must be .* got 3.0"),
-            ({"alphas": None}, TypeError, "alphas must be"),
-            ({"alphas": "evidence"}, TypeError, "alphas must be"),
-            ({"alphas": ["1", "2"]}, TypeError, "alphas must be"),
-            ({"alphas": [[1.0, 2.0]]}, TypeError, "alphas must be"),
-            ({"alphas": [[1.0], [2.0, 3.0]]}, TypeError, "alphas must be"),
-            ({"alphas": []}, ValueError, "alphas must hold at least one number"),
-            ({"alphas": [1.0, 0.0]}, ValueError, r"alphas must hold .* in \(0, inf\), got \[1.0, 0.0\]"),
-            ({"alphas": [1.0, -1.0]}, ValueError, "alphas must hold"),
-            ({"alphas": [1.0, np.nan]}, ValueError, "alphas must hold"),
-            ({"alphas": [1.0, np.inf]}, ValueError, "alphas must hold"),
             ({"cv": 1}, ValueError, "cv does not divide the rows: .*n_splits=1"),
-            ({"cv": 0}, ValueError, "cv does not divide the rows"),
-            ({"cv": True}, TypeError, "cv must be an integer >= 2"),
-            ({"cv": 2.5}, ValueError, "cv does not divide the rows: .*2.5"),
-            ({"cv": "5"}, ValueError, "cv does not divide the rows"),
-            ({"cv": 21}, ValueError, "cv does not divide the rows: .*n_splits=21"),
-            ({"cv": []}, ValueError, "cv must yield at least one fold"),
-            ({"cv": [1, 2]}, ValueError, "cv does not divide the rows"),
-            ({"cv": [(np.arange(30), [40])]}, ValueError, "cv does not divide the rows: .*out of bounds"),
-            ({"cv": [(np.arange(30), [])]}, ValueError, r"Fold 0 of cv has 30 row.* and 0 to test"),
             ({"cv": [(np.arange(0, 30, 2), [31])]}, ValueError, r"Fold 0 of cv trains without .* classes \[1\]"),
             ({"scoring": "best"}, ValueError, "scoring is not valid: .*'best'"),
             ({"scoring": ["accuracy"]}, TypeError, "scoring must be None, the name of one scorer, or callable"),
@@ -465,16 +438,6 @@ class TestBadInput:
         with pytest.raises(ValueError, match=message):
             model.fit(**({"X": self.X, "y": self.y} | data))
         assert vars(model) == before
-
-    def test_a_weight_of_zero_may_take_a_class_from_a_fold(self):
-        weights = np.ones(40)
-        weights[21::2] = 0
-        cv = [(np.arange(20, 40), np.arange(20))]
-        with pytest.raises(ValueError, match=r"trains without a row of the classes \[1\]"):
-            small(cv=cv).fit(self.X, self.y, weights)
-        weights = np.r_[np.zeros(20), np.ones(20)]
-        with pytest.raises(ValueError, match=r"and 0 to test"):
-            small(cv=cv).fit(self.X, self.y, weights)
 
     def test_too_many_stratified_folds_warn_as_in_scikit_learn(self):
         y = np.r_[np.zeros(37, int), np.ones(3, int)]

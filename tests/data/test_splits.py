@@ -3,11 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
 from skrelu._data.labels import Labels
 from skrelu._data.order import in_canonical_order
 from skrelu._data.rows import WeightedRows
-from skrelu._data.splits import hold_out, hold_out_problem
+from skrelu._data.splits import hold_out, hold_out_problem, split_folds
 from tests.problems import make_rows
 
 
@@ -74,3 +75,98 @@ def test_a_validation_set_that_is_too_small_or_too_large_is_refused(y, fraction)
     assert hold_out_problem(rows, labels, fraction) is not None
     with pytest.raises(ValueError, match=f"too small, or leaves too little: validation_fraction={fraction}"):
         hold_out(rows, labels, fraction, np.random.RandomState(0))
+
+
+class TestFolds:
+    X = np.random.RandomState(0).randn(40, 3)
+    y = np.tile([0, 1], 20)
+
+    def split(self, cv, y=None, weights=None, **params):
+        y = self.y if y is None else y
+        is_counted = None if weights is None else np.asarray(weights) > 0
+        return split_folds(cv, self.X[: len(y)], y, Labels.of(y, is_counted), is_counted, params)
+
+    @pytest.mark.parametrize(
+        ("cv", "error", "message"),
+        [
+            (0, ValueError, "cv does not divide the rows"),
+            (True, TypeError, "cv must be an integer >= 2"),
+            (2.5, ValueError, "cv does not divide the rows: .*2.5"),
+            ("5", ValueError, "cv does not divide the rows"),
+            (21, ValueError, "cv does not divide the rows: .*n_splits=21"),
+            ([], ValueError, "cv must yield at least one fold"),
+            ([1, 2], ValueError, "cv does not divide the rows"),
+            ([(np.arange(30), [40])], ValueError, "cv does not divide the rows: .*out of bounds"),
+            ([(np.arange(30), [])], ValueError, r"Fold 0 of cv has 30 row.* and 0 to test"),
+            (-1, ValueError, "cv does not divide the rows: .*n_splits=-1"),
+            ([(np.arange(30), [35]), ([], [35])], ValueError, "Fold 1 of cv has 0 row.* to train on and 1 to test"),
+        ],
+    )
+    def test_what_does_not_divide_the_rows_is_refused(self, cv, error, message):
+        with pytest.raises(error, match=message):
+            self.split(cv)
+
+    def test_a_weight_of_zero_may_take_a_class_from_a_fold(self):
+        cv = [(np.arange(20, 40), np.arange(20))]
+        with pytest.raises(ValueError, match=r"trains without a row of the classes \[1\]"):
+            self.split(cv, weights=np.where((np.arange(40) > 20) & (np.arange(40) % 2 == 1), 0, 1))
+        with pytest.raises(ValueError, match=r"and 0 to test"):
+            self.split(cv, weights=np.arange(40) >= 20)
+
+    @pytest.mark.parametrize("cv", [2, 5, np.int64(3)])
+    def test_an_integer_is_that_many_stratified_folds(self, cv):
+        folds = self.split(cv)
+        expected = list(StratifiedKFold(int(cv)).split(self.X, self.y))
+        assert len(folds) == len(expected) == cv
+        for fold, pair in zip(folds, expected, strict=True):
+            assert_array_equal(fold[0], pair[0])
+            assert_array_equal(fold[1], pair[1])
+
+    @pytest.mark.parametrize("cv", [None, 3, KFold(3), StratifiedKFold(3)])
+    def test_rows_of_weight_zero_are_in_no_part(self, cv):
+        weights = np.random.RandomState(1).randint(0, 2, size=40)
+        folds = self.split(cv, weights=weights)
+        assert len(folds) == (5 if cv is None else 3)
+        for train, test in folds:
+            assert_array_equal(np.sort(np.r_[train, test]), np.flatnonzero(weights))
+        assert_array_equal(np.sort(np.concatenate([test for _, test in folds])), np.flatnonzero(weights))
+
+    def test_none_and_integers_split_the_rows_as_if_those_of_weight_zero_were_not_there(self):
+        weights = np.random.RandomState(1).randint(0, 2, size=40)
+        numbers = np.flatnonzero(weights)
+        expected = StratifiedKFold(4).split(numbers, self.y[numbers])
+        for fold, pair in zip(self.split(4, weights=weights), expected, strict=True):
+            assert_array_equal(fold[0], numbers[pair[0]])
+            assert_array_equal(fold[1], numbers[pair[1]])
+
+    @pytest.mark.parametrize(("smallest", "expected"), [(2, 2), (4, 4), (5, 5), (6, 5), (20, 5)])
+    def test_the_smallest_class_limits_the_default_number(self, smallest, expected):
+        y = np.r_[np.zeros(40 - smallest, int), np.ones(smallest, int)]
+        assert len(self.split(None, y)) == expected
+
+    def test_a_class_of_one_row_has_no_default(self):
+        y = np.r_[np.zeros(39, int), 1]
+        with pytest.raises(ValueError, match=r"each class needs two rows .* a single one of \[1\]"):
+            self.split(None, y)
+        with pytest.raises(ValueError, match=r"a single one of \[1\]"):
+            self.split(None, np.r_[y[:-2], 1, 1], weights=np.r_[np.ones(39), 0])
+
+    @pytest.mark.parametrize(("n_rows", "expected"), [(3, 3), (5, 5), (12, 5)])
+    def test_the_default_number_of_multilabel_rows(self, n_rows, expected):
+        y = np.random.RandomState(0).randint(2, size=(n_rows, 2))
+        folds = self.split(None, y)
+        assert len(folds) == expected
+        assert_array_equal(np.sort(np.concatenate([test for _, test in folds])), np.arange(n_rows))
+
+    def test_metadata_reach_the_splitter(self):
+        groups = np.arange(40) % 4
+        for _, test in self.split(GroupKFold(4), groups=groups):
+            assert len(set(groups[test])) == 1
+
+    def test_row_numbers_may_come_twice_or_as_masks(self):
+        mask = np.arange(40) < 30
+        ((train, test),) = self.split([(np.r_[0, 0, 1, 5], [7, 9])])
+        assert (train.tolist(), test.tolist()) == ([0, 0, 1, 5], [7, 9])
+        ((train, test),) = self.split([(mask, ~mask)])
+        assert_array_equal(train, np.arange(30))
+        assert_array_equal(test, np.arange(30, 40))
