@@ -1,7 +1,7 @@
 """Random problems for the tests: an architecture, its weights, data and targets of every kind."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -9,7 +9,9 @@ from scipy import sparse
 from skrelu._core.datafit import Datafit
 from skrelu._core.losses import BinaryLoss, MultinomialLoss
 from skrelu._core.network import Network
-from skrelu._data.rows import WeightedRows
+from skrelu._data.labels import Labels
+from skrelu._data.rows import WeightedRows, weigh_rows
+from skrelu._fit.problem import Problem as FitProblem
 
 KINDS = ("binary", "multiclass", "multilabel")
 
@@ -63,6 +65,19 @@ def make_datafit(problem, team, X=None, **options):
     targets = problem.y if problem.is_multinomial else np.where(problem.y > 0, 1, -1).reshape(len(problem.y), -1)
     datafit = Datafit(network, loss, problem.X if X is None else X, targets, team=team, **options)
     return datafit, network.join(problem.coefs, problem.intercepts)
+
+
+def make_fit_problem(problem, sample_weight=None, n_held_out=0, dtype=np.float64):
+    """Return what `fit` makes of a problem; the last rows are held out."""
+    labels = Labels.of(problem.y, None)
+    network = Network.of(problem.coefs)
+    X, targets = problem.X.astype(dtype), labels.encode(problem.y)
+    rows = weigh_rows(X, labels, targets, None, sample_weight)
+    if not n_held_out:
+        return FitProblem(network, labels, rows, None)
+    numbers = np.arange(len(X))
+    parts = [replace(rows, selection=part) for part in (numbers[:-n_held_out], numbers[-n_held_out:])]
+    return FitProblem(network, labels, *parts)
 
 
 def relative_error(actual, expected):
