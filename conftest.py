@@ -32,7 +32,8 @@ def share_processors() -> None:
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Answer `-n auto`: one process for each processor, and pytest's own for a few files or tests asked for by name."""
-    is_a_part = config.args_source is pytest.Config.ArgsSource.ARGS or config.option.keyword or config.option.lf
+    options = config.option
+    is_a_part = config.args_source is config.ArgsSource.ARGS or options.keyword or getattr(options, "lf", False)
     return 0 if is_a_part else min(count_processors(), MAX_WORKERS)
 
 
