@@ -1,16 +1,18 @@
 """The estimator: it checks what goes in, writes the fitted attributes, and gives every warning."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import OptimizeResult
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from skrelu._core.arrays import Array, Parameters
+from skrelu._core.arrays import Array, MatrixLike, Parameters
 from skrelu._core.network import Network
 from skrelu._core.penalty import Penalty
 from skrelu._core.threads import Team, count_threads
@@ -236,25 +238,38 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
 
     __module__ = "skrelu"  # the path by which files and users know it
 
+    alpha_: float | Array
+    best_loss_: float
+    best_validation_score_: float | None
+    evidence_curve_: dict[str, Array] | None
+    feature_relevance_: Array | None
+    log_evidence_: float | None
+    loss_: float
+    loss_curve_: list[float]
+    n_effective_parameters_: float | None
+    n_iter_: int
+    optimize_result_: OptimizeResult
+    validation_scores_: list[float] | None
+
     def __init__(
         self,
-        hidden_layer_sizes: Any = (100,),
+        hidden_layer_sizes: int | Sequence[int] = (100,),
         *,
-        alpha: Any = "evidence",
-        alpha_grouping: str = "feature",
-        n_curvature_terms: Any = "auto",
-        predictive: str = "map",
-        class_weight: Any = None,
+        alpha: float | Sequence[float] | Array | Literal["evidence"] = "evidence",
+        alpha_grouping: Literal["shared", "layer", "feature"] = "feature",
+        n_curvature_terms: int | Literal["auto"] = "auto",
+        predictive: Literal["map", "laplace"] = "map",
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         max_iter: int = 500,
         max_fun: int = 15000,
         tol: float = 1e-5,
-        early_stopping: Any = "auto",
+        early_stopping: bool | Literal["auto"] = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: float = 20,
         n_init: int = 1,
         warm_start: bool = False,
         n_jobs: int | None = None,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -278,13 +293,13 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     @with_callbacks
     def fit(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
+        X: MatrixLike,
+        y: MatrixLike,
+        sample_weight: ArrayLike | None = None,
         *,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
+        X_val: MatrixLike | None = None,
+        y_val: MatrixLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
     ) -> Self:
         """Fit the network to all rows at once.
 
@@ -331,12 +346,12 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     def _fit(
         self,
         hidden_layer_sizes: tuple[int, ...],
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        X_val: Any,
-        y_val: Any,
-        sample_weight_val: Any,
+        X: MatrixLike,
+        y: MatrixLike,
+        sample_weight: ArrayLike | None,
+        X_val: MatrixLike | None,
+        y_val: MatrixLike | None,
+        sample_weight_val: ArrayLike | None,
     ) -> None:
         is_continued = self.warm_start and hasattr(self, "coefs_")
         X, y = validate_rows_and_labels(self, X, y, "y", reset=not is_continued)
@@ -380,7 +395,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         """Return how alpha comes about."""
         n_terms = None if isinstance(self.n_curvature_terms, str) else int(self.n_curvature_terms)
         if not isinstance(self.alpha, str):
-            penalty = Penalty.of(network, "layer" if np.ndim(self.alpha) else "shared", self.alpha)
+            penalty = Penalty.of(network, "layer" if np.ndim(self.alpha) else "shared", np.asarray(self.alpha))
             if self.predictive != "laplace":
                 return FixedAlpha(penalty, None)
             return FixedAlpha(penalty, Evidence(n_terms, random_state.randint(2**31 - 1)))

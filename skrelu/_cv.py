@@ -1,12 +1,14 @@
 """The penalty chosen by cross-validation: in every fold a path of fits, each begun at the solution before it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, Literal, Self, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import OptimizeResult
 from sklearn import get_config
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -16,7 +18,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.parallel import Parallel, delayed
 
 from skrelu._classifier import DeepLogisticClassifier, limits_of, warn_of_outcome
-from skrelu._core.arrays import Array, Rows
+from skrelu._core.arrays import Array, MatrixLike, Rows
 from skrelu._core.network import Network
 from skrelu._data.labels import Labels
 from skrelu._data.parameters import check_alphas, check_hidden_layer_sizes, check_parameters
@@ -148,25 +150,35 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
 
     __module__ = "skrelu"  # the path by which files and users know it
 
+    alpha_: float
+    alphas_: Array
+    best_loss_: float
+    best_score_: float
+    loss_: float
+    loss_curve_: list[float]
+    n_iter_: int
+    optimize_result_: OptimizeResult
+    scores_: Array
+
     # For the methods of prediction: the curvature is not measured here, so there are no variances.
     predictive = "map"
     _posterior = NoPosterior.NOT_MEASURED
 
     def __init__(
         self,
-        hidden_layer_sizes: Any = (100,),
+        hidden_layer_sizes: int | Sequence[int] = (100,),
         *,
-        alphas: Any = 10,
+        alphas: int | ArrayLike = 10,
         cv: Any = None,
-        scoring: Any = None,
+        scoring: str | Callable[..., float] | None = None,
         refit: bool = True,
-        class_weight: Any = None,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         max_iter: int = 500,
         max_fun: int = 15000,
         tol: float = 1e-5,
         n_iter_no_change: float = 20,
         n_jobs: int | None = None,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -184,7 +196,7 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         self.verbose = verbose
 
     @with_callbacks
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> Self:
+    def fit(self, X: MatrixLike, y: MatrixLike, sample_weight: ArrayLike | None = None, **params: Any) -> Self:
         """Score every alpha in every fold and fit all rows at the best one.
 
         Parameters
@@ -268,7 +280,12 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         refit.begin()
         limits = limits_of(model, network, has_validation=False)
         path = fit_path(
-            whole, alphas[: chosen + 1], model.random_state, limits, last_task=refit, verbose=bool(self.verbose)
+            whole,
+            alphas[: chosen + 1],
+            cast(int, model.random_state),
+            limits,
+            last_task=refit,
+            verbose=bool(self.verbose),
         )
         *_, run = path
         fitted = describe_fit(whole, run)
@@ -357,7 +374,7 @@ def _score_path(
     X_test, y_test, targets = table.X[test], y[test], table.targets[test]
     scores = []
     problem, limits = table.problem(train), limits_of(model, table.network, has_validation=False)
-    for alpha, run in zip(alphas, fit_path(problem, alphas, model.random_state, limits), strict=True):
+    for alpha, run in zip(alphas, fit_path(problem, alphas, cast(int, model.random_state), limits), strict=True):
         model = clone(model).set_params(alpha=float(alpha))
         model.__dict__.update(describe_fit(problem, run), n_features_in_=table.X.shape[1])
         if scorer is None:

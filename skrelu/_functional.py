@@ -5,9 +5,10 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_array, check_consistent_length
 
-from skrelu._core.arrays import Array
+from skrelu._core.arrays import Array, MatrixLike
 from skrelu._core.datafit import Datafit
 from skrelu._core.losses import BinaryLoss, Loss, MultinomialLoss
 from skrelu._core.network import Network
@@ -19,13 +20,13 @@ from skrelu._data.validation import FLOAT_DTYPES, check_each_label, check_sample
 
 
 def loss_and_gradient(
-    coefs: Sequence[Any],
-    intercepts: Sequence[Any],
-    X: Any,
-    y: Any,
+    coefs: Sequence[ArrayLike],
+    intercepts: Sequence[ArrayLike],
+    X: MatrixLike,
+    y: MatrixLike,
     *,
-    sample_weight: Any = None,
-    alpha: Any = 0.0,
+    sample_weight: ArrayLike | None = None,
+    alpha: float = 0.0,
 ) -> tuple[float, list[Array], list[Array]]:
     r"""Return the loss of a ReLU network, summed over samples, and its gradient.
 
@@ -89,8 +90,7 @@ def loss_and_gradient(
     (array([[-1.]]), array([0.]))
     """
     network, parameters = _check_layers(coefs, intercepts)
-    if isinstance(alpha, bool) or not isinstance(alpha, Real) or not 0 <= float(alpha) < np.inf:
-        raise ValueError(f"alpha must be a number in [0, inf), got {alpha!r}.")
+    alpha = _check_alpha(alpha)
     with np.errstate(all="ignore"):  # the sum that looks for NaN may overflow
         X = check_array(X, accept_sparse="csr", dtype=FLOAT_DTYPES, input_name="X")
     if X.shape[1] != network.layer_sizes[0]:
@@ -102,13 +102,19 @@ def loss_and_gradient(
     loss, targets = _encode(y, network.layer_sizes[-1])
     with Team(1) as team:
         datafit = Datafit(network, loss, X, targets, team=team, sample_weight=weights)
-        objective = Objective(datafit, Penalty.of(network, "shared", float(alpha))) if alpha else datafit
+        objective = Objective(datafit, Penalty.of(network, "shared", alpha)) if alpha else datafit
         value, gradient = objective.value_and_gradient(parameters)
     coef_grads, intercept_grads = network.split(gradient * datafit.total_weight)
     return value * datafit.total_weight, coef_grads, intercept_grads
 
 
-def _check_layers(coefs: Sequence[Any], intercepts: Sequence[Any]) -> tuple[Network, Array]:
+def _check_alpha(alpha: Any) -> float:
+    if isinstance(alpha, bool) or not isinstance(alpha, Real) or not 0 <= float(alpha) < np.inf:
+        raise ValueError(f"alpha must be a number in [0, inf), got {alpha!r}.")
+    return float(alpha)
+
+
+def _check_layers(coefs: Sequence[ArrayLike], intercepts: Sequence[ArrayLike]) -> tuple[Network, Array]:
     """Return the network that the shapes describe and its flat parameters."""
     weights = [_check_numbers(coef, f"coefs[{l}]") for l, coef in enumerate(coefs)]
     biases = [_check_numbers(intercept, f"intercepts[{l}]") for l, intercept in enumerate(intercepts)]
@@ -130,7 +136,7 @@ def _check_layers(coefs: Sequence[Any], intercepts: Sequence[Any]) -> tuple[Netw
     return network, network.join(weights, biases)
 
 
-def _check_numbers(array: Any, name: str) -> Array:
+def _check_numbers(array: ArrayLike, name: str) -> Array:
     try:
         return check_array(array, dtype=np.float64, ensure_2d=False, input_name=name)
     except (ValueError, TypeError) as error:

@@ -1,13 +1,13 @@
 """Predictions of a fitted network, and how sure they are."""
 
-from typing import Any
+from typing import Literal, overload
 
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from skrelu._core.arrays import Array, Rows
+from skrelu._core.arrays import Array, MatrixLike, Rows
 from skrelu._core.scores import compute_scores
 from skrelu._data.labels import Labels
 from skrelu._data.validation import largest_value, validate_rows
@@ -33,13 +33,24 @@ class Predictor(ClassifierMixin, Persistent):
     classes_: Array
     coefs_: list[Array]
     intercepts_: list[Array]
+    n_features_in_: int
+    n_layers_: int
     n_outputs_: int
-    out_activation_: str
+    out_activation_: Literal["logistic", "softmax"]
     n_jobs: int | None
     predictive: str
     _posterior: Posterior | NoPosterior = NoPosterior.NOT_SAVED
 
-    def decision_function(self, X: Any, return_std: bool = False) -> Array | tuple[Array, Array]:
+    @overload
+    def decision_function(self, X: MatrixLike, return_std: Literal[False] = False) -> Array: ...
+
+    @overload
+    def decision_function(self, X: MatrixLike, return_std: Literal[True]) -> tuple[Array, Array]: ...
+
+    @overload
+    def decision_function(self, X: MatrixLike, return_std: bool) -> Array | tuple[Array, Array]: ...
+
+    def decision_function(self, X: MatrixLike, return_std: bool = False) -> Array | tuple[Array, Array]:
         """Return the raw scores, before the sigmoid or the softmax.
 
         Parameters
@@ -72,7 +83,7 @@ class Predictor(ClassifierMixin, Persistent):
         std = np.sqrt(self._variances(X))
         return (scores[:, 0], std[:, 0]) if self.n_outputs_ == 1 else (scores, std)
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: MatrixLike) -> Array:
         """Return the most probable label of each row.
 
         Parameters
@@ -87,7 +98,7 @@ class Predictor(ClassifierMixin, Persistent):
         scores = self._moderated_scores(X)
         return self._labels().decode(scores)
 
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: MatrixLike) -> Array:
         """Return the probability of each class.
 
         Parameters
@@ -109,7 +120,7 @@ class Predictor(ClassifierMixin, Persistent):
         with np.errstate(all="ignore"):  # a probability may underflow to 0
             return labels.loss.probabilities(labels.per_class(scores))
 
-    def predict_log_proba(self, X: Any) -> Array:
+    def predict_log_proba(self, X: MatrixLike) -> Array:
         """Return the logarithm of the probability of each class, computed from the scores.
 
         It is finite, and right, where the probability itself underflows to 0.
@@ -128,7 +139,7 @@ class Predictor(ClassifierMixin, Persistent):
         with np.errstate(all="ignore"):
             return labels.loss.log_probabilities(labels.per_class(scores))
 
-    def _moderated_scores(self, X: Any) -> Array:
+    def _moderated_scores(self, X: MatrixLike) -> Array:
         """Return the scores whose sigmoid or softmax is the probability."""
         X, scores = self._scores(X)
         if self.predictive != "laplace" or self._posterior is NoPosterior.PENDING:
@@ -152,7 +163,7 @@ class Predictor(ClassifierMixin, Persistent):
             )
         return variances
 
-    def _scores(self, X: Any) -> tuple[Rows, Array]:
+    def _scores(self, X: MatrixLike) -> tuple[Rows, Array]:
         """Return X, validated, and finite scores of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
         X = validate_rows(self, X, reset=False)

@@ -8,15 +8,22 @@ reasons.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.callback import CallbackSupportMixin
+from sklearn.callback import with_callbacks as _with_callbacks
 
 from skrelu._core.arrays import Parameters
 
 __all__ = ["CallbackSupportMixin", "FitTask", "IterateTasks", "drop_callbacks", "with_callbacks"]
 
 Describe = Callable[[Parameters], dict[str, Any]]
+Fit = TypeVar("Fit", bound=Callable[..., Any])
+
+
+def with_callbacks(fit: Fit) -> Fit:
+    """Decorate `fit` as scikit-learn asks for, with its signature for type checkers."""
+    return _with_callbacks(fit)
 
 
 @dataclass(frozen=True)

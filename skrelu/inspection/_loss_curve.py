@@ -1,13 +1,17 @@
 """The loss curve of a fit, as a picture."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skrelu._core.arrays import Array
 from skrelu._predictor import Predictor
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class LossCurveDisplay:
@@ -66,11 +70,11 @@ class LossCurveDisplay:
     def __init__(
         self,
         *,
-        training_loss: Any,
-        validation_loss: Any = None,
+        training_loss: ArrayLike,
+        validation_loss: ArrayLike | None = None,
         kept_iter: int,
         kept_loss: float,
-        alpha_iter: Any = None,
+        alpha_iter: ArrayLike | None = None,
         estimator_name: str | None = None,
     ) -> None:
         self.training_loss = training_loss
@@ -83,10 +87,10 @@ class LossCurveDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: Predictor | Pipeline,
         *,
         name: str | None = None,
-        ax: Any = None,
+        ax: "Axes | None" = None,
         log_scale: bool = True,
         line_kwargs: dict[str, Any] | None = None,
         kept_kwargs: dict[str, Any] | None = None,
@@ -132,7 +136,7 @@ class LossCurveDisplay:
 
     def plot(
         self,
-        ax: Any = None,
+        ax: "Axes | None" = None,
         *,
         log_scale: bool = True,
         line_kwargs: dict[str, Any] | None = None,
@@ -176,7 +180,7 @@ class LossCurveDisplay:
             losses = np.asarray(losses, dtype=np.float64)
             (line,) = ax.plot(np.arange(1, len(losses) + 1), losses, **{"label": label, **style})
             self.lines_.append(line)
-        mark = {
+        mark: dict[str, Any] = {
             "linestyle": "none",
             "marker": "o",
             "markersize": 9,
@@ -189,7 +193,7 @@ class LossCurveDisplay:
         (self.kept_,) = ax.plot(
             [self.kept_iter], [self.kept_loss], **(mark | normalize_kwargs(kept_kwargs or {}, Line2D))
         )
-        for number, where in enumerate(() if self.alpha_iter is None else self.alpha_iter):
+        for number, where in enumerate([] if self.alpha_iter is None else np.asarray(self.alpha_iter).tolist()):
             label_once = "alpha chosen anew" if number == 0 else None
             ax.axvline(where, color="0.7", linewidth=1, linestyle=":", zorder=0, label=label_once)
         if log_scale and any(np.max(drawn.get_ydata(), initial=0) > 0 for drawn in (*self.lines_, self.kept_)):
