@@ -497,17 +497,6 @@ class TestUncertainty:
         assert_allclose(np.exp(model.predict_log_proba(X)), probabilities, rtol=1e-9)
         assert_allclose(model.decision_function(X, return_std=True)[1], std)
 
-    def test_the_moderated_probability_is_the_integral(self):
-        """sigmoid(kappa f) against E sigmoid(f + sqrt(v) e): MacKay's approximation is good to about 0.02."""
-        from skrelu._laplace.posterior import moderate
-
-        nodes, weights = np.polynomial.hermite_e.hermegauss(80)
-        for f in (-3.0, 0.5, 2.0):
-            for v in (0.3, 4.0, 30.0):
-                expected = weights @ expit(f + np.sqrt(v) * nodes) / weights.sum()
-                actual = expit(moderate(np.array([[f]]), np.array([[v]]), is_relative=False))[0, 0]
-                assert abs(actual - expected) < 0.02
-
     def test_a_pickle_leaves_the_posterior_out_unless_asked(self):
         X, y = load("binary")
         model = DeepLogisticClassifier((5,), random_state=0).fit(X, y)
