@@ -19,14 +19,9 @@ from skrelu._core.threads import Team, count_threads
 from skrelu._data.labels import Labels
 from skrelu._data.order import in_canonical_order
 from skrelu._data.parameters import check_alpha, check_hidden_layer_sizes, check_parameters
-from skrelu._data.rows import WeightedRows, class_factors, is_counted, weigh_rows
+from skrelu._data.rows import WeightedRows
 from skrelu._data.splits import hold_out, hold_out_problem
-from skrelu._data.validation import (
-    check_class_weight,
-    check_known_labels,
-    check_sample_weight,
-    validate_rows_and_labels,
-)
+from skrelu._data.table import Table
 from skrelu._fit.attributes import describe_fit, describe_network
 from skrelu._fit.callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from skrelu._fit.course import Run
@@ -354,21 +349,11 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         sample_weight_val: ArrayLike | None,
     ) -> None:
         is_continued = self.warm_start and hasattr(self, "coefs_")
-        X, y = validate_rows_and_labels(self, X, y, "y", reset=not is_continued)
-        weights = check_sample_weight(sample_weight, X)
-        if isinstance(self.alpha, str) and weights is not None and 0 < weights.sum() < _MIN_TOTAL_WEIGHT:
-            warn_caller(
-                f"alpha='evidence' counts weights as rows, and sample_weight adds up to {weights.sum():.3g} rows, from "
-                "which nothing can be learned. Multiply the weights, best to a mean of 1, or set alpha to a number.",
-                UserWarning,
-            )
-        labels = Labels.of(y, is_counted(weights))
-        check_class_weight(self.class_weight, labels)
-        targets = labels.encode(y)
-        factors = class_factors(labels, self.class_weight, targets, weights)
-        training = weigh_rows(X, labels, targets, factors, weights)
-        validation = self._validate_held_out(labels, factors, X_val, y_val, sample_weight_val)
-        network = Network((X.shape[1], *hidden_layer_sizes, labels.n_outputs))
+        table = Table.of(self, X, y, sample_weight, reset=not is_continued)
+        self._warn_of_weights(table.sample_weight)
+        validation = self._validation_rows(table, X_val, y_val, sample_weight_val)
+        labels, training = table.labels, table.rows()
+        network = Network((table.X.shape[1], *hidden_layer_sizes, labels.n_outputs))
         previous = self._previous_parameters(network, labels) if is_continued else None
         random_state = check_random_state(self.random_state)
         holds_out = validation is None and self._holds_out(network, training, labels)
@@ -382,7 +367,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         # Without a hidden layer the objective is convex: another start would end at the same point.
         n_init = self.n_init if network.has_hidden_layers else 1
         n_tasks = self.max_iter if n_init == 1 else n_init
-        task = FitTask.of_fit(self, X, y, weights, partial(describe_network, problem), max_subtasks=n_tasks)
+        describe = partial(describe_network, problem)
+        task = FitTask.of_fit(self, table.X, table.y, table.sample_weight, describe, max_subtasks=n_tasks)
         with Team(count_threads(self.n_jobs)) as team:
             search = Search(problem, strategy, problem.datafits(team), limits, task, verbose=bool(self.verbose))
             run = search.run(problem.starts(n_init, previous, random_state), n_init)
@@ -417,8 +403,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
             and hold_out_problem(training, labels, self.validation_fraction) is None
         )
 
-    def _validate_held_out(
-        self, labels: Labels, factors: Array | None, X_val: Any, y_val: Any, sample_weight_val: Any
+    def _validation_rows(
+        self, table: Table, X_val: MatrixLike | None, y_val: MatrixLike | None, sample_weight_val: ArrayLike | None
     ) -> WeightedRows | None:
         """Return the caller's validation data, None without."""
         if X_val is None and y_val is None and sample_weight_val is None:
@@ -428,13 +414,17 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
             raise ValueError(f"X_val and y_val must be given together, got {given or 'sample_weight_val'} alone.")
         if not self.early_stopping:  # "auto" takes them
             raise ValueError("X_val and y_val are for early stopping: set early_stopping=True, or leave them out.")
-        try:
-            X, y = validate_rows_and_labels(self, X_val, y_val, "y_val", reset=False)
-            weights = check_sample_weight(sample_weight_val, X, "sample_weight_val")
-        except (ValueError, TypeError) as error:
-            raise type(error)(f"X_val, y_val or sample_weight_val is not valid: {error}") from error
-        check_known_labels(y, labels)
-        return weigh_rows(X, labels, labels.encode(y), factors, weights)
+        return table.validation_rows(self, X_val, y_val, sample_weight_val)
+
+    def _warn_of_weights(self, sample_weight: Array | None) -> None:
+        if not isinstance(self.alpha, str) or sample_weight is None or sample_weight.sum() >= _MIN_TOTAL_WEIGHT:
+            return
+        n_rows = sample_weight.sum()
+        warn_caller(
+            f"alpha='evidence' counts weights as rows, and sample_weight adds up to {n_rows:.3g} rows, from which "
+            "nothing can be learned. Multiply the weights, best to a mean of 1, or set alpha to a number.",
+            UserWarning,
+        )
 
     def _previous_parameters(self, network: Network, labels: Labels) -> Parameters:
         """Return the parameters of the previous fit as a start, after checking that they fit."""

@@ -25,7 +25,7 @@ from skrelu._data.parameters import check_alphas, check_hidden_layer_sizes, chec
 from skrelu._data.private_sklearn import _check_method_params, scorer_takes_weights
 from skrelu._data.rows import is_counted, scale_weights
 from skrelu._data.splits import Fold, split_folds
-from skrelu._data.validation import check_class_weight, check_sample_weight, validate_rows_and_labels
+from skrelu._data.table import Table
 from skrelu._fit.attributes import describe_fit, describe_network
 from skrelu._fit.callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from skrelu._fit.path import PathTable, fit_path
@@ -248,29 +248,26 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         sample_weight: Any,
         params: dict[str, Any],
     ) -> None:
-        X, y = validate_rows_and_labels(self, X, y, "y", reset=True)
-        weights = check_sample_weight(sample_weight, X)
-        labels = Labels.of(y, is_counted(weights))
-        check_class_weight(self.class_weight, labels)
-        split_params, score_params = self._route(scorer, weights, params)
-        folds = split_folds(self.cv, X, y, labels, is_counted(weights), split_params)
-        network = Network((X.shape[1], *check_hidden_layer_sizes(self.hidden_layer_sizes), labels.n_outputs))
-        table = PathTable(X, network, labels, labels.encode(y), weights, self.class_weight)
-        table = table.ranked([None, *(train for train, _ in folds)])
-        whole = table.problem(None)
+        table = Table.of(self, X, y, sample_weight)
+        split_params, score_params = self._route(scorer, table.sample_weight, params)
+        counted = is_counted(table.sample_weight)
+        folds = split_folds(self.cv, table.X, table.y, table.labels, counted, split_params)
+        layer_sizes = (table.X.shape[1], *check_hidden_layer_sizes(self.hidden_layer_sizes), table.labels.n_outputs)
+        paths = PathTable.of(table, Network(layer_sizes), [train for train, _ in folds])
+        whole = paths.problem()
 
         describe = partial(describe_network, whole)
-        task = FitTask.of_fit(self, X, y, weights, describe, max_subtasks=int(self.refit))
+        task = FitTask.of_fit(self, table.X, table.y, table.sample_weight, describe, max_subtasks=int(self.refit))
         score = delayed(_score_path)
         scores = np.array(
-            Parallel(n_jobs=self.n_jobs)(score(model, alphas, table, y, fold, scorer, score_params) for fold in folds)
+            Parallel(n_jobs=self.n_jobs)(score(model, alphas, paths, fold, scorer, score_params) for fold in folds)
         )
         means = np.sort(scores, axis=0).mean(axis=0)  # sorted, so that the same scores in other folds are a tie
         chosen = int(np.flatnonzero(means == means.max())[-1])
         if self.verbose:
             for alpha, mean, spread in zip(alphas, means, scores.std(axis=0), strict=True):
                 print(f"alpha {alpha:<10.4g}  score {mean:.6f} +- {spread:.6f}", flush=True)
-        self.classes_ = labels.classes
+        self.classes_ = table.labels.classes
         self.alphas_, self.alpha_ = alphas, float(alphas[chosen])
         self.scores_, self.best_score_ = scores, float(means[chosen])
         if not self.refit:
@@ -278,7 +275,7 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
             return
         refit = task.subtask("refit", max_subtasks=self.max_iter)
         refit.begin()
-        limits = limits_of(model, network, has_validation=False)
+        limits = limits_of(model, whole.network, has_validation=False)
         path = fit_path(
             whole,
             alphas[: chosen + 1],
@@ -362,18 +359,17 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
 def _score_path(
     model: DeepLogisticClassifier,
     alphas: Array,
-    table: PathTable,
-    y: Array,
+    paths: PathTable,
     fold: Fold,
     scorer: Any,
     score_params: dict[str, Any],
 ) -> list[float]:
     """Return the score of each alpha in one fold."""
-    train, test = fold
+    (train, test), table = fold, paths.table
     params = _check_method_params(table.X, score_params, indices=test)
-    X_test, y_test, targets = table.X[test], y[test], table.targets[test]
+    X_test, y_test, targets = table.X[test], table.y[test], table.targets[test]
     scores = []
-    problem, limits = table.problem(train), limits_of(model, table.network, has_validation=False)
+    problem, limits = paths.problem(train), limits_of(model, paths.network, has_validation=False)
     for alpha, run in zip(alphas, fit_path(problem, alphas, cast(int, model.random_state), limits), strict=True):
         model = clone(model).set_params(alpha=float(alpha))
         model.__dict__.update(describe_fit(problem, run), n_features_in_=table.X.shape[1])

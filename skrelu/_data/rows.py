@@ -64,6 +64,12 @@ def is_counted(sample_weight: Array | None) -> Array | None:
     return None if sample_weight is None else scale_weights(sample_weight)[0] > 0
 
 
+def count_rows(numbers: Array, n_samples: int, sample_weight: Array | None) -> Array:
+    """Return weights that pick the rows of these numbers, each as often as it is there, without a copy of X."""
+    weights = np.bincount(numbers, minlength=n_samples).astype(np.float64)
+    return weights if sample_weight is None else weights * sample_weight
+
+
 def class_factors(labels: Labels, class_weight: Any, targets: Array, sample_weight: Array | None) -> Array | None:
     """Return for each class the factor that `class_weight` gives its rows, None for no factors.
 

@@ -1,18 +1,16 @@
 """Fits at one penalty after the other, each begun at the solution of the one before it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from skrelu._core.arrays import Array, Rows
+from skrelu._core.arrays import Array
 from skrelu._core.network import Network
 from skrelu._core.penalty import Penalty
 from skrelu._core.threads import Team, count_threads
-from skrelu._data.labels import Labels
 from skrelu._data.order import in_canonical_order, is_small, rank_rows
-from skrelu._data.rows import WeightedRows, class_factors, weigh_rows
+from skrelu._data.table import Table
 from skrelu._fit.callbacks import FitTask
 from skrelu._fit.course import Run
 from skrelu._fit.descent import Limits
@@ -24,48 +22,32 @@ from skrelu._fit.strategy import FixedAlpha
 
 @dataclass(frozen=True)
 class PathTable:
-    """A table on which paths are fitted: checked, labelled and ranked once for all folds and alphas.
+    """A table on which paths are fitted; its rows are ranked once for all folds and alphas.
 
     Parameters
     ----------
-    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+    table : Table
     network : Network
-    labels : Labels
-    targets : ndarray
-        As `labels` encodes them.
-    sample_weight : ndarray of shape (n_samples,) or None
-    class_weight : dict, 'balanced' or None
     ranks : ndarray of shape (n_samples,) or None
-        Those of the rows of all folds that are small enough to be put in order.
+        Those of the rows of all training sets that are small enough to be put in order.
     """
 
-    X: Rows
+    table: Table
     network: Network
-    labels: Labels
-    targets: Array
-    sample_weight: Array | None
-    class_weight: Any
-    ranks: Array | None = None
+    ranks: Array | None
 
-    def ranked(self, training_sets: list[Array | None]) -> "PathTable":
-        """Return the table with the ranks that these training sets need."""
-        tables = [self._weighed(training_set) for training_set in training_sets]
-        numbers = [table.numbers() for table in tables if is_small(table)]
-        return replace(self, ranks=rank_rows(tables[0], np.unique(np.concatenate(numbers)))) if numbers else self
+    @classmethod
+    def of(cls, table: Table, network: Network, training_sets: list[Array]) -> "PathTable":
+        """Rank the rows that the whole table and some training sets, given by row numbers, need in order."""
+        all_rows = [table.rows(), *map(table.rows, training_sets)]
+        numbers = [rows.numbers() for rows in all_rows if is_small(rows)]
+        ranks = rank_rows(all_rows[0], np.unique(np.concatenate(numbers))) if numbers else None
+        return cls(table, network, ranks)
 
-    def problem(self, numbers: Array | None) -> Problem:
-        """Return the problem of the rows of these numbers, or of all; a number that comes twice counts twice."""
-        training = in_canonical_order(self._weighed(numbers), merge=True, ranks=self.ranks)
-        return Problem(self.network, self.labels, training, None)
-
-    def _weighed(self, numbers: Array | None) -> WeightedRows:
-        weights = self.sample_weight
-        if numbers is not None:  # weights pick the rows: X is not copied
-            weights = np.bincount(numbers, minlength=self.X.shape[0]).astype(np.float64)
-            if self.sample_weight is not None:
-                weights *= self.sample_weight
-        factors = class_factors(self.labels, self.class_weight, self.targets, weights)
-        return weigh_rows(self.X, self.labels, self.targets, factors, weights)
+    def problem(self, numbers: Array | None = None) -> Problem:
+        """Return the problem of the rows of these numbers, or of all."""
+        training = in_canonical_order(self.table.rows(numbers), merge=True, ranks=self.ranks)
+        return Problem(self.network, self.table.labels, training, None)
 
 
 def fit_path(

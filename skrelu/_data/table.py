@@ -1,0 +1,87 @@
+"""The table of a fit: checked, labelled and encoded once."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+from skrelu._core.arrays import Array, Rows
+from skrelu._data.labels import Labels
+from skrelu._data.rows import WeightedRows, class_factors, count_rows, is_counted, weigh_rows
+from skrelu._data.validation import (
+    check_class_weight,
+    check_known_labels,
+    check_sample_weight,
+    validate_rows_and_labels,
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows with their labels and weights.
+
+    Attributes
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        The caller's labels.
+    labels : Labels
+        Those of the rows of positive weight.
+    targets : ndarray
+        y as `labels` encodes it.
+    sample_weight : ndarray of shape (n_samples,) or None
+        The caller's weights.
+    class_weight : dict, 'balanced' or None
+    """
+
+    X: Rows
+    y: Array
+    labels: Labels
+    targets: Array
+    sample_weight: Array | None
+    class_weight: Any
+
+    @classmethod
+    def of(cls, estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: bool = True) -> Self:
+        """Check the arguments of an estimator's `fit`, and its `class_weight`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If they are not valid.
+        """
+        X, y = validate_rows_and_labels(estimator, X, y, "y", reset=reset)
+        weights = check_sample_weight(sample_weight, X)
+        labels = Labels.of(y, is_counted(weights))
+        check_class_weight(estimator.class_weight, labels)
+        return cls(X, y, labels, labels.encode(y), weights, estimator.class_weight)
+
+    def rows(self, numbers: Array | None = None) -> WeightedRows:
+        """Return the rows of these numbers, weighed, or all; a number that is there several times counts as often.
+
+        'balanced' counts these rows.
+        """
+        if numbers is None:
+            return weigh_rows(self.X, self.labels, self.targets, self._factors, self.sample_weight)
+        weights = count_rows(numbers, self.X.shape[0], self.sample_weight)
+        factors = class_factors(self.labels, self.class_weight, self.targets, weights)
+        return weigh_rows(self.X, self.labels, self.targets, factors, weights)
+
+    def validation_rows(self, estimator: Any, X: Any, y: Any, sample_weight: Any) -> WeightedRows:
+        """Check the caller's validation data and weigh them with the class weights of this table.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If they are not valid, or do not fit this table.
+        """
+        try:
+            X, y = validate_rows_and_labels(estimator, X, y, "y_val", reset=False)
+            weights = check_sample_weight(sample_weight, X, "sample_weight_val")
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"X_val, y_val or sample_weight_val is not valid: {error}") from error
+        check_known_labels(y, self.labels)
+        return weigh_rows(X, self.labels, self.labels.encode(y), self._factors, weights)
+
+    @cached_property
+    def _factors(self) -> Array | None:
+        return class_factors(self.labels, self.class_weight, self.targets, self.sample_weight)

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import BaseEstimator
+from sklearn.utils.class_weight import compute_sample_weight
+
+from skrelu._data.table import Table
+
+
+class Estimator(BaseEstimator):
+    def __init__(self, class_weight=None):
+        self.class_weight = class_weight
+
+
+def make_table(class_weight=None, sample_weight=None):
+    X = np.random.RandomState(0).randn(10, 2)
+    y = np.array(["a", "b"])[np.array([0, 0, 0, 1, 0, 1, 0, 0, 1, 0])]
+    return Table.of(Estimator(class_weight), X, y, sample_weight)
+
+
+def weights_of(rows):
+    """Return the weight of each row, 0 for those that do not count."""
+    weights = np.zeros(rows.X.shape[0])
+    weights[rows.numbers()] = (rows.sample_weight * rows.weight_unit)[rows.numbers()]
+    return weights
+
+
+def test_rows_are_checked_labelled_and_encoded():
+    table = make_table(sample_weight=np.arange(10))
+    assert table.labels.classes.tolist() == ["a", "b"]
+    assert_array_equal(table.targets.ravel(), np.where(table.y == "b", 1, -1))
+    assert table.sample_weight.dtype == np.float64
+    assert_array_equal(weights_of(table.rows()), np.arange(10))
+
+
+def test_weights_are_times_the_balanced_ones_of_the_rows_that_are_used():
+    table = make_table("balanced")
+    assert_allclose(weights_of(table.rows()), compute_sample_weight("balanced", table.y))
+    numbers = np.array([0, 1, 2, 3, 7])
+    expected = np.zeros(10)
+    expected[numbers] = compute_sample_weight("balanced", table.y[numbers])
+    assert_allclose(weights_of(table.rows(numbers)), expected)
+
+
+def test_a_number_that_comes_twice_counts_twice():
+    weights = np.linspace(1, 2, 10)
+    rows = make_table(sample_weight=weights).rows(np.array([3, 3, 0, 3]))
+    assert_array_equal(rows.numbers(), [0, 3])
+    assert_allclose(weights_of(rows)[[0, 3]], [weights[0], 3 * weights[3]])
+
+
+def test_validation_rows_have_the_class_weights_of_the_table():
+    estimator = Estimator("balanced")
+    table = Table.of(estimator, np.zeros((4, 1)), [0, 0, 0, 1], None)
+    rows = table.validation_rows(estimator, np.zeros((2, 1)), [1, 0], [1.0, 3.0])
+    assert_allclose(weights_of(rows), [4 / 2, 3 * 4 / 6])
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "weights", "message"),
+    [
+        ([[0.0, 1.0]], [0], None, "X_val, y_val or sample_weight_val is not valid.*features"),
+        ([[0.0]], [2], None, r"y_val holds labels that y does not: \[2\]"),
+        ([[0.0]], [0], [-1.0], "sample_weight_val must not be negative"),
+    ],
+)
+def test_validation_data_that_do_not_fit_are_refused(X, y, weights, message):
+    estimator = Estimator()
+    table = Table.of(estimator, np.zeros((4, 1)), [0, 0, 0, 1], None)
+    with pytest.raises(ValueError, match=message):
+        table.validation_rows(estimator, X, y, weights)
