@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from scipy.optimize import minimize
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.preprocessing import StandardScaler
@@ -13,8 +14,11 @@ from skrelu._core.objective import Objective
 from skrelu._core.penalty import Penalty
 from skrelu._core.threads import Team
 from skrelu._data.labels import Labels
+from skrelu._laplace.curvature import Curvature
 from skrelu._laplace.evidence import Evidence
 from skrelu._laplace.leave_one_out import leave_one_out_loss
+from tests import literal
+from tests.problems import KINDS, make_datafit, make_problem
 
 
 def load(name, n_rows):
@@ -96,3 +100,109 @@ def test_the_unit_of_the_weights_changes_no_bit():
     expected = approximate(X, y, 1.0, 10**6, sample_weight=weights)
     assert approximate(X, y, 1.0, 10**6, sample_weight=weights, unit=2.0**-20) == expected
     assert approximate(X, y, 1.0, 10**6, sample_weight=weights, unit=2.0**20) == expected
+
+
+def at_a_point(problem, alpha, sample_weight=None, n_terms=10**6, seed=0):
+    """Return the approximation at the weights of a problem, which need not be a minimum for the formula."""
+    with Team(1) as team:
+        datafit, parameters = make_datafit(problem, team, sample_weight=sample_weight)
+        penalty = Penalty.of(datafit.network, "shared", alpha)
+        terms = datafit.sample_terms(parameters, n_terms, seed)
+        curvature = Curvature(datafit.network.layers(parameters), terms, penalty.per_layer, n_corrections=3)
+        return leave_one_out_loss(datafit, parameters, curvature, seed), curvature
+
+
+def by_hand(problem, alpha, s, G=None, drawn=None):
+    """Return the weighted mean of loss(f_i + V_i (I - s_i Lambda_i V_i)^-1 s_i r_i), by full matrices.
+
+    `drawn` holds what the terms of each row weigh in G, for each output, relative to all of its curvature.
+    """
+    W, b = problem.W, problem.intercepts
+    G = literal.curvature(W, b, problem.X, problem.is_multinomial, s) if G is None else G
+    inverse = np.linalg.inv(G + alpha * np.eye(len(G)))
+    total = 0.0
+    for i, (x, target, weight) in enumerate(zip(problem.X, problem.targets, s, strict=True)):
+        f, J = literal.score(W, b, x), literal.jacobian(W, b, x)
+        V = J @ inverse @ J.T
+        if drawn is None:
+            curvature = literal.second_derivative(f, problem.is_multinomial)
+        elif problem.is_multinomial:
+            p = np.diag(np.exp(f) / np.exp(f).sum())
+            away = np.eye(len(f)) - np.diag(p)[:, np.newaxis]  # the columns e_k - p
+            curvature = away @ (p * drawn[i]) @ away.T
+        else:
+            curvature = literal.second_derivative(f, False) * drawn[i]
+        _, residual = literal.sample_loss_and_residual(f, target)
+        moved = f + V @ np.linalg.solve(np.eye(len(f)) - weight * curvature @ V, weight * residual)
+        total += weight * literal.sample_loss_and_residual(moved, target)[0]
+    return total / s.sum()
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 3)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_formula_by_full_matrices(kind, hidden, scale):
+    """With weights far from 1, so that one in another unit, anywhere, is another answer."""
+    problem = make_problem(kind, hidden, scale=0.5)
+    s = scale * np.random.RandomState(0).uniform(0.5, 4, len(problem.X))
+    actual, curvature = at_a_point(problem, 0.7, s)
+    assert curvature.terms.is_complete
+    assert_allclose(actual, by_hand(problem, 0.7, s), rtol=1e-7)
+
+
+@pytest.mark.parametrize("hidden", [(), (4,)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_formula_where_the_terms_are_a_sample(kind, hidden):
+    """A row whose terms were not drawn is left out already; of others what was drawn is taken out."""
+    problem = make_problem(kind, hidden, n_samples=40, scale=0.5)
+    s = 5 * np.random.RandomState(0).uniform(0.5, 4, len(problem.X))
+    actual, curvature = at_a_point(problem, 7.0, s, n_terms=20)
+    terms, tangents = curvature.terms, curvature.tangents
+    n_outputs = terms.slopes.shape[1]
+    drawn = np.zeros(40 * n_outputs)
+    drawn[terms.numbers] = 1 / (terms.inclusion * curvature.damping)
+    assert np.count_nonzero(drawn) == 20
+    G = 0.0
+    for t, c in enumerate(curvature.damping):
+        parts = zip(tangents.inputs, tangents.deltas, strict=True)
+        g = np.concatenate([np.outer(z[t], delta[t]).ravel() for z, delta in parts])
+        G = G + np.outer(g, g) / c
+    assert_allclose(actual, by_hand(problem, 7.0, s, G, drawn.reshape(40, n_outputs)), rtol=1e-7)
+
+
+@pytest.mark.parametrize("n_terms", [10**6, 20])
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_count_against_alpha(kind, n_terms):
+    """Both times a constant leave all as it was: V is that much smaller, s as much larger. One alone does not."""
+    problem = make_problem(kind, (4,), n_samples=40, scale=0.5)
+    s = np.random.RandomState(0).uniform(0.5, 4, len(problem.X))
+    plain, _ = at_a_point(problem, 0.7, s, n_terms)
+    both, _ = at_a_point(problem, 0.7 * 2**10, s * 2**10, n_terms)
+    assert_allclose(both, plain, rtol=1e-10)
+    heavier, _ = at_a_point(problem, 0.7, s * 2**10, n_terms)
+    weaker, _ = at_a_point(problem, 0.7 / 2**10, s, n_terms)
+    assert_allclose(heavier, weaker, rtol=1e-7)
+    assert abs(heavier - plain) > 0.1 * plain
+
+
+def test_a_row_without_curvature_of_its_own_stays_where_it_is():
+    """Its weight is next to nothing, so its score is that of the fit and its loss that of the formula of the loss."""
+    problem = make_problem("binary", ())
+    s = np.full(13, 1e-12)
+    actual, _ = at_a_point(problem, 1.0, s)
+    loss, *_ = literal.loss_and_gradient(problem.W, problem.intercepts, problem.X, problem.targets)
+    assert_allclose(actual, loss / 13, rtol=1e-9)
+
+
+def test_of_many_rows_some_are_drawn_by_the_seed(monkeypatch):
+    monkeypatch.setattr("skrelu._laplace.leave_one_out._MAX_VALUES", 1)  # the least number of rows, 100
+    problem = make_problem("binary", (), n_samples=150)
+    losses = [at_a_point(problem, 1.0, seed=seed)[0] for seed in (0, 0, 1)]
+    assert losses[0] == losses[1] != losses[2]
+    monkeypatch.undo()
+    whole, _ = at_a_point(problem, 1.0)
+    assert_allclose(whole, by_hand(problem, 1.0, np.ones(150)), rtol=1e-9)
+    numbers = np.sort(np.random.default_rng(0).permutation(150)[:100])
+    G = literal.curvature(problem.W, problem.intercepts, problem.X, False)
+    problem.X, problem.y = problem.X[numbers], problem.y[numbers]
+    assert_allclose(losses[0], by_hand(problem, 1.0, np.ones(100), G), rtol=1e-9)
