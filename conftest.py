@@ -7,6 +7,9 @@ import pytest
 
 # Many more processes would spend their time on imports.
 MAX_WORKERS = 8
+# Files of tests with `n_jobs=2`: the first to run starts processes of joblib, which the next find there.
+FILES_WITH_PROCESSES = {"test_callbacks", "test_classifier", "test_cv", "test_inspection_tools", "test_meta_estimators"}
+FILES_WITH_PROCESSES |= {"test_searches", "test_threads"}
 
 collect_ignore = []
 if any(find_spec(name) is None for name in ("skl2onnx", "onnxruntime")):
@@ -35,6 +38,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     options = config.option
     is_a_part = config.args_source is config.ArgsSource.ARGS or options.keyword or getattr(options, "lf", False)
     return 0 if is_a_part else min(count_processors(), MAX_WORKERS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that start processes at the beginning, so that they fall to one process of pytest-xdist."""
+    items.sort(key=lambda item: item.path.stem not in FILES_WITH_PROCESSES)
 
 
 share_processors()
