@@ -47,7 +47,6 @@ class Datafit:
         S, infinite where the weights are so large.
     """
 
-    @np.errstate(all="ignore")
     def __init__(
         self,
         network: Network,
@@ -109,7 +108,6 @@ class Datafit:
         """Return figures divided by S, also where S itself would overflow."""
         return figures / self._unit / self._total
 
-    @np.errstate(all="ignore")
     def value_and_gradient(self, parameters: Parameters) -> tuple[float, Parameters]:
         """Return C / S and its gradient, both in float64; either may be infinite or NaN where scores overflow."""
         gradient = np.zeros(self.network.n_parameters)
@@ -129,7 +127,6 @@ class Datafit:
         gradient /= self._sum
         return sum(losses) / self._sum, gradient
 
-    @np.errstate(all="ignore")
     def value(self, parameters: Parameters) -> float:
         """Return C / S alone, for the price of a forward pass."""
         losses = [0.0] * len(self._blocks)
@@ -146,7 +143,6 @@ class Datafit:
         relative = np.ones(len(numbers)) if self._weights is None else self._weights[numbers]
         return self._blocks.take(numbers), self._targets[numbers], relative * (self._total / self._sum) * self._unit
 
-    @np.errstate(all="ignore")
     def sample_terms(self, parameters: Parameters, n_terms: int, seed: int) -> Terms:
         """Return all terms of the curvature if they are at most `n_terms`, else that many, drawn by squared norm.
 

@@ -3,8 +3,6 @@
 F(theta) / S = C(theta) / S + 1/S 1/2 sum_g alpha_g ||W_g||^2
 """
 
-import numpy as np
-
 from skrelu._core.arrays import Parameters
 from skrelu._core.datafit import Datafit
 from skrelu._core.penalty import Penalty
@@ -16,14 +14,12 @@ class Objective:
     def __init__(self, datafit: Datafit, penalty: Penalty) -> None:
         self.datafit = datafit
         self.penalty = penalty
-        with np.errstate(all="ignore"):
-            self._relative_penalty = penalty.with_alphas(datafit.over_total_weight(penalty.alphas))
+        self._relative_penalty = penalty.with_alphas(datafit.over_total_weight(penalty.alphas))
 
     @property
     def precision(self) -> float:
         return self.datafit.precision
 
-    @np.errstate(all="ignore")
     def value_and_gradient(self, parameters: Parameters) -> tuple[float, Parameters]:
         """Return F / S and its gradient, both in float64; either may be infinite or NaN where scores overflow."""
         value, gradient = self.datafit.value_and_gradient(parameters)
@@ -31,12 +27,10 @@ class Objective:
         gradient += pull
         return value + penalty, gradient
 
-    @np.errstate(all="ignore")
     def value(self, parameters: Parameters) -> float:
         """Return F / S alone, for the price of a forward pass."""
         return self.datafit.value(parameters) + self._relative_penalty.value(parameters)
 
-    @np.errstate(all="ignore")
     def penalty_value(self, parameters: Parameters) -> float:
         """Return the penalty over S alone."""
         return self._relative_penalty.value(parameters)

@@ -43,7 +43,7 @@ def _hold_this_thread() -> None:
 
 
 def _begin_member() -> None:
-    """Prepare a thread of a team: a single BLAS thread and, as in the calling thread, no warnings of overflow."""
+    """Prepare a thread of a team as the calling thread is: a single BLAS thread, and no warnings of overflow."""
     _hold_this_thread()
     np.seterr(all="ignore")
 
@@ -118,7 +118,7 @@ def count_threads(n_jobs: int | None) -> int:
 
 
 class Team:
-    """Threads for the time of a `with` statement, during which BLAS is held to one thread.
+    """Threads for the time of a `with` statement, in which BLAS is held to one thread and nothing warns of overflow.
 
     Parameters
     ----------
@@ -129,14 +129,19 @@ class Team:
     def __init__(self, n_threads: int) -> None:
         self.n_threads = n_threads
         self._pool: ThreadPoolExecutor | None = None
+        self._silence: np.errstate | None = None
 
     def __enter__(self) -> Self:
         _blas_hold.__enter__()
+        self._silence = np.errstate(all="ignore")  # NumPy's can be entered once
+        self._silence.__enter__()
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._silence is not None:
+            self._silence.__exit__(exc_type, exc, traceback)
         _blas_hold.__exit__()
         if self._pool is not None:
             self._pool.shutdown()

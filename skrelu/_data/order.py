@@ -7,7 +7,7 @@ of repeated rows change a bit of the model. docs/decisions/0004 has the reasons.
 """
 
 from dataclasses import replace
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -42,9 +42,9 @@ def rank_rows(rows: WeightedRows, numbers: Array) -> Array:
     """
     contents = _contents(rows.X[numbers], rows.targets[numbers])
     order = sorted(range(len(numbers)), key=contents.__getitem__)
+    is_new = [contents[place] != contents[before] for before, place in pairwise(order)]
     ranks = np.zeros(rows.X.shape[0], dtype=np.intp)
-    for rank, (_, places) in enumerate(groupby(order, key=contents.__getitem__)):
-        ranks[numbers[list(places)]] = rank
+    ranks[numbers[order]] = np.cumsum([False, *is_new])
     return ranks
 
 
@@ -67,12 +67,15 @@ def in_canonical_order(rows: WeightedRows, *, merge: bool, ranks: Array | None =
     numbers = numbers[np.lexsort((weights[numbers], ranks[numbers]))]
     if not merge:
         return replace(rows, selection=numbers)
-    groups = np.split(numbers, np.flatnonzero(np.diff(ranks[numbers])) + 1)
-    selection = np.array([members[0] for members in groups])
+    starts = np.append(np.flatnonzero(np.diff(ranks[numbers], prepend=-1)), len(numbers))
+    selection = numbers[starts[:-1]]
     if rows.sample_weight is None and len(selection) == rows.n_rows:
         return replace(rows, selection=selection)
     merged = np.zeros(rows.X.shape[0])
-    merged[selection] = [weights[members].sum() for members in groups]
+    merged[selection] = weights[selection]
+    for start, stop in pairwise(starts.tolist()):
+        if stop > start + 1:
+            merged[numbers[start]] = weights[numbers[start:stop]].sum()
     return replace(rows, sample_weight=merged, selection=selection)
 
 

@@ -6,7 +6,7 @@ reasons.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -26,7 +26,7 @@ def with_callbacks(fit: Fit) -> Fit:
     return _with_callbacks(fit)
 
 
-@dataclass(frozen=True)
+@dataclass
 class FitTask:
     """A task of a fit, with the arguments that all of its hooks are given.
 
@@ -65,7 +65,8 @@ class FitTask:
     def subtask(self, name: str, max_subtasks: int = 0) -> Self:
         if self.context is None:
             return self
-        return replace(self, context=self.context.subcontext(task_name=name, max_subtasks=max_subtasks))
+        context = self.context.subcontext(task_name=name, max_subtasks=max_subtasks)
+        return type(self)(context, self.estimator, self.data, self.describe)
 
     def begin(self) -> None:
         """Begin the task, before there is a point to describe."""

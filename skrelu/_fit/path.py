@@ -84,7 +84,7 @@ def fit_path(
     for number, alpha in enumerate(alphas):
         task = last_task if number == len(alphas) - 1 else None
         strategy = FixedAlpha(Penalty.of(problem.network, "shared", alpha), None)
-        with team, np.errstate(all="ignore"):
+        with team:
             datafits = datafits or problem.datafits(team)
             search = Search(
                 problem,

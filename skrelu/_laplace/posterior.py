@@ -81,7 +81,6 @@ class Posterior:
             rows = csr_array((rows["data"], rows["indices"], rows["indptr"]), shape=rows["shape"])
         return cls(rows, state["slopes"], state["alphas"], factor)
 
-    @np.errstate(all="ignore")
     def variances(
         self, coefs: list[Array], intercepts: list[Array], X: Rows, *, is_relative: bool, n_jobs: int | None
     ) -> Array:
