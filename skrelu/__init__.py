@@ -1,4 +1,4 @@
-"""skrelu: logistic regression grown deep, fitted on all rows at once by L-BFGS."""
+"""skrelu: logistic regression with a ReLU network as its score, fitted by L-BFGS to all rows at once."""
 
 from skrelu._classifier import DeepLogisticClassifier
 from skrelu._cv import DeepLogisticClassifierCV

@@ -1,4 +1,4 @@
-"""The estimator: it checks what goes in, writes the fitted attributes, and gives every warning."""
+"""The estimator: it checks parameters and data, writes the fitted attributes, and gives every warning."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,81 +35,88 @@ from skrelu._laplace.evidence import Evidence
 from skrelu._predictor import Predictor
 from skrelu._warnings import warn_caller
 
-# Below, early_stopping="auto" would hold out fewer than 20 rows by default: docs/decisions/0003 has the measurements.
+# With fewer rows than this, early_stopping="auto" would hold out fewer than 20 by default: docs/decisions/0003 has the
+# measurements.
 _MIN_ROWS_FOR_EARLY_STOPPING = 200
 
-# A smaller total weight, such as that of AdaBoost, which is 1, says that there is not a row for each class.
+# A smaller total weight, such as that of AdaBoost, which is 1, counts as less than one row for each class.
 _MIN_TOTAL_WEIGHT = 2
 
 
 class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
-    r"""Logistic regression grown deep: a ReLU network fitted to all rows at once by L-BFGS.
+    r"""Logistic regression with a ReLU network in place of the linear score, fitted by L-BFGS to all rows at once.
 
-    The model is :math:`\Pr(Y = y \mid x) = \sigma(y f(x))` for two classes, y in {-1, +1}, with f a ReLU network of any
-    depth; without a hidden layer it is logistic regression. More classes have a score each and the multinomial loss,
-    multilabel targets a score and a binary loss for each label. The objective is
+    For two classes, y in {-1, +1}, the model is :math:`\Pr(Y = y \mid x) = \sigma(y f(x))`. The score f is a ReLU
+    network of any depth; without a hidden layer this is logistic regression. With more classes the network has one
+    score for each class, and the loss is multinomial. With multilabel targets it has one score and one binary loss for
+    each label. The objective is
 
     .. math:: \sum_i s_i \ell(f(x_i), y_i) + \frac{\alpha}{2} \sum_l \|W_l\|_F^2,
 
-    a sum over rows, s_i being the sample weight times the class weight; biases are not penalised. Its gradient is
-    written out, and there is no learning rate and no batch: the same data, parameters and `random_state` give the
-    same bits, for every `n_jobs`. Features should be standardised.
+    a sum over the rows. The weight s_i is the sample weight of the row times the weight of its class. Biases are not
+    penalised. The gradient is computed from all rows by its equations, so there is no learning rate and no batch size.
+    The same data, parameters and `random_state` give the same model, bit for bit, for every `n_jobs`. Features should
+    be standardised.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(100,)
         The number of units of each hidden layer; () is logistic regression.
     alpha : float, sequence of float or 'evidence', default='evidence'
-        Strength of the L2 penalty, as in MLPClassifier; 1/C in LogisticRegression. It is weighed against the SUM of the
-        losses, so its effect fades as rows are added. A sequence has one for each layer. 'evidence' lets the training
-        data choose it while the network is fitted, as MacKay (1992) does: see Notes. It is drawn towards no value and
-        needs no validation set, but counts weights as rows, so their scale matters.
+        Strength of the L2 penalty, as in MLPClassifier; 1/C in LogisticRegression. The penalty is added to the SUM of
+        the losses, so its effect fades as rows are added. A sequence has one alpha for each layer. With 'evidence' the
+        training data choose alpha while the network is fitted (MacKay 1992, see Notes). This prefers no value of alpha
+        and needs no validation set. It counts weights as rows, so the scale of `sample_weight` matters.
     alpha_grouping : {'shared', 'layer', 'feature'}, default='feature'
-        Which weights share an alpha if the evidence chooses it: all; those of a layer; or those of an input feature,
-        all later layers having that of all weights. One for each feature finds those that matter, which pays with many
-        features of which some are useless; 'shared' is a little better on small clean tables. Not for a fixed alpha.
+        Which weights share an alpha, if the evidence chooses it. 'shared': all weights. 'layer': the weights of a
+        layer. 'feature': the weights of an input feature; all later layers have the alpha of all weights together. One
+        alpha for each feature finds the features that matter; this pays if there are many and some are useless.
+        'shared' is a little better on small clean tables. Not used if alpha is fixed.
     n_curvature_terms : int or 'auto', default='auto'
-        How many terms of the curvature to compute with, at a cost of their square in memory and cube in time. 'auto'
-        takes all of 1000 or fewer (rows times outputs); of more it draws 500, and twice as many, up to 2000, while they
-        do not suffice.
+        The maximum number of terms of the curvature in the computation. Memory grows with its square, time with its
+        cube. There is one term for each row and output. 'auto' takes all terms if there are at most 1000. Otherwise it
+        draws 500 of them, and doubles this number, up to 2000, while they are too few.
     predictive : {'map', 'laplace'}, default='map'
-        What probabilities are made of: the scores at the weights found, or these moderated by how sure they are. With
-        'laplace' probabilities far from the data do not tend to 0 or 1; near the data they are more cautious, on tables
-        with little noise far too much so: `docs/uncertainty.md` has the measurements. `predict_proba` takes longer.
+        The scores that probabilities are computed from. 'map': the scores at the fitted weights. 'laplace': these
+        scores moderated, that is, the nearer to 0 the less certain they are. With 'laplace' probabilities far from the
+        training data do not tend to 0 or 1. Near the data they are more cautious, on tables with little noise far too
+        much so: `docs/uncertainty.md` has the measurements. `predict_proba` takes longer.
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes, {label: weight > 0}; labels left out weigh 1. 'balanced' gives every class the same
-        total weight. They count in validation too. Not for multilabel targets.
+        total weight. Validation rows have these weights, too. Not for multilabel targets.
     max_iter : int, default=500
-        The most iterations of L-BFGS from one start, those in which the evidence chooses alpha included.
+        Maximum number of iterations of L-BFGS from one start. Those in which the evidence chooses alpha are included.
     max_fun : int, default=15000
-        The most evaluations of the objective from one start; the iteration under way is completed.
+        Maximum number of evaluations of the objective from one start; the iteration under way is completed.
     tol : float, default=1e-05
-        The fit has converged when no component of the gradient of the objective over the total weight is larger. With
-        hidden layers, whose minima may lie on kinks where the gradient does not vanish, also when `tol` is not gained
-        any more, see `n_iter_no_change`.
+        The fit has converged when no component of the gradient of the objective, divided by the total weight, is larger
+        than this. With hidden layers a minimum may lie on a kink of the ReLU, where the gradient does not vanish. Then
+        the fit has converged when the objective no longer falls by `tol`, see `n_iter_no_change`.
     early_stopping : bool or 'auto', default='auto'
-        Whether to hold rows out, watch minus their log-loss at each iterate, keep the BEST iterate and stop when it is
-        `n_iter_no_change` iterates old. 'auto' does so if `fit` is given `X_val`, or if alpha is fixed and there are
-        hidden layers, at least 200 rows, and as many held out as there are classes.
+        Whether to hold rows out and compute their validation score, minus the log-loss, at each iterate. The fit keeps
+        the BEST iterate, and stops when the score no longer rises, see `n_iter_no_change`. 'auto' stops early if `fit`
+        is given `X_val`. It also does so if alpha is fixed, there are hidden layers and at least 200 rows, and at least
+        as many rows would be held out as there are classes.
     validation_fraction : float, default=0.1
         The part of the rows that is held out, in the proportions of the classes.
     n_iter_no_change : int or numpy.inf, default=20
-        The fit stops after more iterates in a row than this that do not raise the validation score by `tol` or, with
-        hidden layers and no validation, lower the objective (divided by the total weight) by `tol`.
+        The fit stops after more than this number of iterates in a row without progress. With validation, progress is a
+        rise of the validation score by `tol`. With hidden layers and no validation, it is a fall of the objective
+        (divided by the total weight) by `tol`. With neither, this parameter is not used.
     n_init : int, default=1
-        How many random starts to fit. The one of the best validation score is kept, or else of the highest evidence, or
-        for a fixed alpha of the lowest objective.
-        Without a hidden layer one is enough, whatever is asked for.
+        The number of random starts. The start with the best validation score is kept; without validation the one with
+        the highest evidence or, for a fixed alpha, with the lowest objective. Without a hidden layer one start is
+        enough, and no more are made.
     warm_start : bool, default=False
-        Whether the first start is the solution of the previous call to `fit`, with the alphas that were chosen.
+        Whether the first start is the solution of the previous call to `fit`, with the alphas chosen there.
     n_jobs : int or None, default=None
-        How many threads to use. None means as many as BLAS may use, so `threadpool_limits`, `OMP_NUM_THREADS` and the
+        The number of threads. None means as many as BLAS may use, so `threadpool_limits`, `OMP_NUM_THREADS` and the
         limits that joblib sets for its workers are obeyed; -1 means all processors.
     random_state : int, RandomState instance or None, default=None
-        Decides the starting weights, which rows are held out and which terms of the curvature are drawn.
+        Determines the starting weights, the rows that are held out and the terms of the curvature that are drawn.
     verbose : int, default=0
         If positive, a line is printed for each iterate: objective, largest component of its gradient, validation score
-        and seconds since the start.
+        and the seconds from this start on.
 
     Attributes
     ----------
@@ -120,41 +127,48 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         The names of the features, if X had names that are all strings.
     coefs_ : list of ndarray of shape (n_l, m_l)
-        The weights of each layer, z_l = relu(z_{l-1} @ coefs_[l - 1] + intercepts_[l - 1]), as in MLPClassifier.
+        The weights of each layer, as in MLPClassifier: z_l = relu(z_{l-1} @ coefs_[l - 1] + intercepts_[l - 1]).
         float32 if X was.
     intercepts_ : list of ndarray of shape (m_l,)
         The biases of each layer.
     n_layers_ : int
-        The number of layers with input and output: two more than hidden ones.
+        The number of layers, input and output included: the number of hidden layers plus two.
     n_outputs_ : int
         1 for two classes, else the number of classes or labels.
     out_activation_ : {'logistic', 'softmax'}
-        What makes probabilities of the scores.
+        The function that turns scores into probabilities.
     loss_ : float
         The objective at the weights kept, divided by the total weight (nats).
     loss_curve_ : list of float of length `n_iter_`
-        The same after each iteration. While the evidence chooses alpha it rises where alpha does.
+        The objective after each iteration, divided by the total weight (nats). While the evidence chooses alpha, it
+        rises when alpha does.
     best_loss_ : float
-        The lowest of them. With early stopping the weights kept are not always those of the lowest objective.
+        The lowest value of the loss curve. With early stopping the weights kept need not be those of the lowest
+        objective.
     validation_scores_ : list of float of length `n_iter_` or None
-        Minus the log-loss (nats) of the held-out rows after each iteration; None without early stopping.
+        Minus the log-loss (nats) of the validation rows after each iteration; None without early stopping.
     best_validation_score_ : float or None
-        That of the weights kept, which are the starting ones if no iterate was better.
+        The validation score of the weights kept. They are the starting weights if no iterate was better.
     n_iter_ : int
-        The number of iterations of the start that was kept.
+        The number of iterations from the start that was kept.
     alpha_ : float or ndarray of shape (`n_layers_` - 1,) or (`n_features_in_` + 1,)
-        The penalty: of all weights, of each layer, or of the weights of each feature and, last, of all later layers.
+        The strength of the penalty: one alpha for all weights; one for each layer; or one for the weights of each
+        feature and, last, one for all later layers.
     feature_relevance_ : ndarray of shape (`n_features_in_`,) or None
-        1 / alpha of each feature over their sum, where features have their own: the prior variance of its weights, the
-        smaller the less the model needs it.
+        1 / alpha of each feature, divided by the sum over the features; None unless each feature has its own alpha.
+        1 / alpha is the prior variance of the feature's weights: the smaller it is, the less the model needs the
+        feature.
     n_effective_parameters_ : float or None
-        How many weights the data determine, MacKay's gamma; None without evidence or predictive='laplace'.
+        The number of weights that the data determine, MacKay's gamma; None for a fixed alpha, unless
+        predictive='laplace'.
     log_evidence_ : float or None
-        The logarithm (nats) of the probability of the labels given alpha, in Laplace's approximation; None likewise.
-        Of two models of the same data the one with more is the likelier.
+        The logarithm (nats) of the probability of the labels given alpha, in Laplace's approximation; None for a fixed
+        alpha, unless predictive='laplace'. Of two models of the same data the one with the higher evidence is the more
+        probable.
     evidence_curve_ : dict of ndarray or None
-        What the rounds of choosing alpha came by: 'n_iter' at their ends, 'alpha' in force, 'n_effective_parameters'
-        and 'log_evidence'; None for a fixed alpha.
+        The rounds in which alpha was chosen; None for a fixed alpha. 'n_iter' is the iteration at which each round
+        ended, 'alpha' the alpha used during the round, 'n_effective_parameters' and 'log_evidence' were measured at
+        its end.
     optimize_result_ : scipy.optimize.OptimizeResult
         `fun`, `nit`, `nfev`, `success`, `status` (0 converged, 1 a limit, 2 trouble, 99 stopped) and `message`.
 
@@ -168,21 +182,22 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     -----
     The fit supports scikit-learn's callbacks (`set_callbacks`), with one task per iterate.
 
-    A saved model (pickle, joblib, cloudpickle, skops) holds parameters and fitted attributes: no callbacks, and what
-    `return_std` needs only if predictive='laplace'. It is marked with its format, so a file that this version cannot
-    read is refused; skops needs to trust types of skrelu only.
+    A saved model (pickle, joblib, cloudpickle, skops) holds the parameters and the fitted attributes. It holds no
+    callbacks, and the arrays that `return_std` needs only if predictive='laplace'. It is marked with the number of its
+    format, and a file that this version cannot read is refused. skops needs to trust types of skrelu only.
 
-    The rows of tables of up to 2048 rows (and 2**20 values) are fitted in an order of their own and, if none are held
-    out, equal rows as one of their total weight. So neither their order nor integer weights in place of repeated rows
-    change a bit of the model.
+    A table of up to 2048 rows and 2**20 values is put in an order that depends on the contents of its rows alone. If no
+    rows are held out, equal rows are merged into one row of their total weight. So neither the order of the rows nor
+    integer weights in place of repeated rows change a bit of the model.
 
     With alpha='evidence' the fit alternates between ten iterations of L-BFGS and a measurement of the Gauss-Newton
-    curvature A = G + diag(alpha), which tells the number gamma of weights that the data determine and sets
-    alpha = gamma / ||W||^2, for all weights or each group of them. Then it goes on to the minimum. The curvature is
-    only ever a matrix of at most `n_curvature_terms` rows and columns, whatever the number of parameters. Where the
-    penalty comes to outweigh the loss, as on tables with little noise, a quarter of the alphas is tried, and kept if
-    the evidence is higher and the leave-one-out loss (estimated from the same matrix) lower by 5%.
-    `docs/theory/evidence.md` derives it, `docs/decisions/0007-evidence.md` has the measurements.
+    curvature A = G + diag(alpha), where G is the curvature of the losses. From it follows gamma, the number of weights
+    that the data determine, and alpha becomes gamma / ||W||^2, for all weights or for each group of them. When alpha
+    has settled, the fit goes on to the minimum. The curvature is only ever a matrix of at most `n_curvature_terms` rows
+    and columns, whatever the number of parameters. On tables with little noise the penalty may come to outweigh the
+    loss. Then the fit tries a quarter of the alphas, and keeps it if the evidence is higher and the leave-one-out loss
+    (estimated from the same matrix) lower by 5%. `docs/theory/evidence.md` derives the method,
+    `docs/decisions/0007-evidence.md` has the measurements.
 
     The defaults were chosen by `benchmarks/defaults.py`, which fits every classifier with its default parameters to
     25 real data sets (150 to 20000 rows, 2 to 15 classes, nominal columns one-hot, standardised, 30% test, 3 splits)::
@@ -198,7 +213,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         LogisticRegression           0.2474    0.4431    0.8251      0.0647      1.5s       2.7%
         LightGBM                     0.1602    0.4243    0.8430      0.0659      8.7s       0.0%
 
-    `docs/decisions/0003-defaults.md` tells what each default was chosen against.
+    `docs/decisions/0003-defaults.md` has the alternatives to each default.
 
     References
     ----------
@@ -231,7 +246,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     True
     """
 
-    __module__ = "skrelu"  # the path by which files and users know it
+    __module__ = "skrelu"  # the path in saved models and in users' imports
 
     alpha_: float | Array
     best_loss_: float
@@ -301,15 +316,15 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data, best standardised. float32 is computed in float32; float64 and float32 arrays, memory maps
-            and CSR matrices are not copied, but early stopping copies the rows of a sparse X.
+            Training data, best standardised. float32 is computed in float32. float64 and float32 arrays, memory maps
+            and CSR matrices are not copied; but early stopping copies the rows of a sparse X.
         y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_labels)
             Labels of any kind, or an indicator of 0 and 1 with a column per label (multilabel).
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights, finite and not negative. A row of weight zero is left out, also where classes are counted. An
-            integer weight is as good as that many equal rows, unless early stopping divides these.
+            Weights, finite and not negative. A row of weight zero is left out, also when classes are counted. An
+            integer weight has the same effect as that many equal rows, unless early stopping holds some of these out.
         X_val, y_val : array-like, default=None
-            Validation data for early stopping, in place of a part of X and y.
+            Validation data for early stopping, in place of rows held out from X and y.
         sample_weight_val : array-like of shape (n_val_samples,), default=None
             Weights of the validation data.
 
@@ -320,22 +335,24 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         Raises
         ------
         ValueError, TypeError
-            If a parameter or the data are not valid, before any work is done, or if scores overflow where the fit
-            begins. After this or any other error the estimator is as it was before.
+            If a parameter or the data are not valid, before any work is done; or if scores overflow at a starting
+            point. After this or any other error the estimator is as it was before.
 
         Warns
         -----
         ConvergenceWarning
             If the fit ended before a minimum was found, with what to change.
         UserWarning
-            If the fit was interrupted (Ctrl-C), the best iterate is kept; or if `sample_weight` adds up to less than 2
-            and alpha='evidence' counts it as rows.
+            If the fit was interrupted (Ctrl-C); the best iterate is kept. Also if alpha='evidence', which counts
+            weights as rows, and `sample_weight` adds up to less than 2.
         """
         hidden_layer_sizes = check_hidden_layer_sizes(self.hidden_layer_sizes)
         check_parameters(self)
         check_alpha(self, n_layers=len(hidden_layer_sizes) + 1)
         with _kept_on_error(self), np.errstate(all="ignore"):
-            self._fit(hidden_layer_sizes, X, y, sample_weight, X_val, y_val, sample_weight_val)
+            self._fit(
+                hidden_layer_sizes, X, y, sample_weight, X_val=X_val, y_val=y_val, sample_weight_val=sample_weight_val
+            )
         return self
 
     def _fit(
@@ -344,6 +361,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         X: MatrixLike,
         y: MatrixLike,
         sample_weight: ArrayLike | None,
+        *,
         X_val: MatrixLike | None,
         y_val: MatrixLike | None,
         sample_weight_val: ArrayLike | None,
@@ -374,11 +392,11 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
             run = search.run(problem.starts(n_init, previous, random_state), n_init)
         fitted = describe_fit(problem, run)
         task.end(fitted)
-        warn_of_outcome(run, self)  # which may be an error to the caller, and then nothing is written
+        warn_of_outcome(run, self)  # before attributes are written, as the caller may turn the warning into an error
         self.__dict__.update(fitted)
 
     def _strategy(self, network: Network, is_continued: bool, random_state: np.random.RandomState) -> Strategy:
-        """Return how alpha comes about."""
+        """Return the strategy that sets alpha."""
         n_terms = None if isinstance(self.n_curvature_terms, str) else int(self.n_curvature_terms)
         if not isinstance(self.alpha, str):
             penalty = Penalty.of(network, "layer" if np.ndim(self.alpha) else "shared", np.asarray(self.alpha))
@@ -393,7 +411,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         return EvidenceRounds(penalty, Evidence(n_terms, random_state.randint(2**31 - 1)))
 
     def _holds_out(self, network: Network, training: WeightedRows, labels: Labels) -> bool:
-        """Return whether to hold rows out; "auto" does where it was measured to pay, and where it can be done."""
+        """Return whether to hold rows out; "auto" does where measurements showed a gain and there are rows enough."""
         if self.early_stopping != "auto":
             return bool(self.early_stopping)
         return (
@@ -406,7 +424,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     def _validation_rows(
         self, table: Table, X_val: MatrixLike | None, y_val: MatrixLike | None, sample_weight_val: ArrayLike | None
     ) -> WeightedRows | None:
-        """Return the caller's validation data, None without."""
+        """Return the caller's validation data, None if there are none."""
         if X_val is None and y_val is None and sample_weight_val is None:
             return None
         if X_val is None or y_val is None:
@@ -427,7 +445,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         )
 
     def _previous_parameters(self, network: Network, labels: Labels) -> Parameters:
-        """Return the parameters of the previous fit as a start, after checking that they fit."""
+        """Return the parameters of the previous fit as a start, after a check of their shapes and classes."""
         sizes = Network.of(self.coefs_).layer_sizes
         if sizes[1:-1] != network.layer_sizes[1:-1]:
             raise ValueError(
@@ -445,8 +463,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
 
 def limits_of(estimator: Any, network: Network, *, has_validation: bool) -> Limits:
     """Return the hyper-parameters that end a descent."""
-    # Minima of a network may lie on kinks, where the gradient does not vanish: there the fall of the objective tells
-    # when to end. Without a hidden layer there are no kinks, and tol means what it means for a convex fit.
+    # Minima of a network may lie on kinks, where the gradient does not vanish. There a descent ends when the objective
+    # no longer falls by tol. Without a hidden layer there are no kinks, and the size of the gradient is enough.
     is_smooth = not network.has_hidden_layers and not has_validation
     n_iter_no_change = np.inf if is_smooth else estimator.n_iter_no_change
     return Limits(estimator.max_iter, estimator.max_fun, estimator.tol, n_iter_no_change)
@@ -467,7 +485,7 @@ def warn_of_outcome(run: Run, estimator: Any) -> None:
 
 @contextmanager
 def _kept_on_error(estimator: BaseEstimator) -> Iterator[None]:
-    """Give an estimator back the attributes that `validate_data` writes, if what follows raises."""
+    """Restore the attributes that `validate_data` writes on an estimator, if the block of the `with` raises."""
     names = ("n_features_in_", "feature_names_in_")
     before = {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
     try:

@@ -1,4 +1,4 @@
-"""The penalty chosen by cross-validation: in every fold a path of fits, each begun at the solution before it."""
+"""The penalty chosen by cross-validation: in every fold a path of fits, each from the solution of the one before."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,60 +35,60 @@ from skrelu._warnings import warn_caller
 
 
 class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
-    r"""DeepLogisticClassifier whose penalty is chosen by cross-validation.
+    r"""DeepLogisticClassifier with the penalty chosen by cross-validation.
 
-    In every fold the network is fitted to the training rows at each of the `alphas`, from the weakest to the strongest,
-    each fit starting from the solution of the one before, and scored on the rest. The alpha of the best mean score is
-    refitted to all rows along the same path. The same data, parameters and `random_state` give the same bits, for every
-    `n_jobs`.
+    In every fold the network is fitted to the training rows at each of the `alphas`, from the weakest to the strongest.
+    Each fit starts from the solution of the one before, and is scored on the test rows. Then the network is fitted to
+    all rows along the same path, up to the alpha with the best mean score. The same data, parameters and `random_state`
+    give the same model, bit for bit, for every `n_jobs`.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(100,)
         The number of units of each hidden layer; () is logistic regression.
     alphas : int or array-like of shape (n_alphas,), default=10
-        The strengths of the L2 penalty to choose from, positive; 1/C in LogisticRegressionCV. An integer, at least 2,
-        asks for that many from 0.01 to 100, evenly spaced in their logarithm.
+        The strengths of the L2 penalty to choose from, positive; 1/C in LogisticRegressionCV. An integer n, at least 2,
+        stands for n values from 0.01 to 100, evenly spaced in their logarithm.
     cv : int, splitter, iterable or None, default=None
-        The folds. None means 5, or as many as the smallest class has rows (for multilabel targets: as there are rows)
-        if these are fewer. None and integers stand for StratifiedKFold, for multilabel targets for KFold, without
-        shuffling. Iterables yield the row numbers (train, test) of each fold.
+        The folds. None means 5, or as many as the smallest class has rows if these are fewer (for multilabel targets,
+        as many as there are rows). None and integers stand for StratifiedKFold, for multilabel targets for KFold,
+        without shuffling. Iterables yield the row numbers (train, test) of each fold.
     scoring : str, callable or None, default=None
-        What is maximised. None means minus the log-loss (nats) over the test rows of a fold, the mean weighted by
-        `sample_weight` but not by `class_weight`; for multilabel targets the losses of a row's labels are added. Others
-        as in GridSearchCV. `score` returns the accuracy, whatever is given here.
+        The score to maximise. None means minus the log-loss (nats) over the test rows of a fold: the mean weighted by
+        `sample_weight` but not by `class_weight`; for multilabel targets the losses of a row's labels are added. Other
+        values are as in GridSearchCV. The method `score` returns the accuracy, whatever is given here.
     refit : bool, default=True
-        Whether to fit all rows at the alpha chosen. Without, only `classes_`, `n_features_in_`, `feature_names_in_`,
-        `alphas_`, `alpha_`, `scores_` and `best_score_` are set, and nothing can be predicted.
+        Whether to fit all rows at the alpha chosen. If not, only `classes_`, `n_features_in_`, `feature_names_in_`,
+        `alphas_`, `alpha_`, `scores_` and `best_score_` are set, and the estimator cannot predict.
     class_weight : dict, 'balanced' or None, default=None
-        Weights of the classes in every fit, as in DeepLogisticClassifier; 'balanced' counts the rows that are fitted.
+        Weights of the classes in every fit, as in DeepLogisticClassifier; 'balanced' counts the rows of that fit.
     max_iter : int, default=500
-        The most iterations of L-BFGS at each alpha.
+        Maximum number of iterations of L-BFGS at each alpha.
     max_fun : int, default=15000
-        The most evaluations of the objective at each alpha.
+        Maximum number of evaluations of the objective at each alpha.
     tol : float, default=1e-05
         The tolerance of each fit, as in DeepLogisticClassifier.
     n_iter_no_change : int or numpy.inf, default=20
-        The patience of each fit, as in DeepLogisticClassifier.
+        The number of iterates without progress that each fit allows, as in DeepLogisticClassifier.
     n_jobs : int or None, default=None
-        How many folds to fit at a time, by joblib; None means one, unless in a `joblib.parallel_config`. Each fit, the
-        last one too, uses as many threads as BLAS may use, which joblib limits in its workers. `predict` and its like
-        take `n_jobs` as the number of their threads.
+        The number of folds that joblib fits at a time; None means one, unless in a `joblib.parallel_config`. Each fit,
+        the last one too, uses as many threads as BLAS may use; joblib limits these in its workers. The methods of
+        prediction use `n_jobs` threads.
     random_state : int, RandomState instance or None, default=None
-        Decides the weights at which every path starts: the same ones in each fold and on all rows.
+        Determines the weights at which every path starts: the same weights in each fold and on all rows.
     verbose : int, default=0
         If positive, a line is printed for each alpha when all folds are scored, and for each iterate of the last fit.
 
     Attributes
     ----------
     alphas_ : ndarray of shape (n_alphas,)
-        The penalties that were tried, ascending.
+        The penalties that were tried, in ascending order.
     alpha_ : float
-        The one of the best mean score; of several such, the strongest.
+        The alpha with the best mean score; the strongest if there are several.
     scores_ : ndarray of shape (n_folds, n_alphas)
-        The score of each fold at each of them.
+        The score of each fold at each alpha.
     best_score_ : float
-        The mean over the folds at `alpha_`.
+        The mean score over the folds at `alpha_`.
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted; the column numbers for multilabel targets.
     n_features_in_ : int
@@ -98,30 +98,30 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
     coefs_, intercepts_, n_layers_, n_outputs_, out_activation_ : object
         The network fitted to all rows at `alpha_`, as in DeepLogisticClassifier.
     loss_, loss_curve_, best_loss_, n_iter_, optimize_result_ : object
-        How that last fit of the path went, as in DeepLogisticClassifier.
+        The record of the fit at `alpha_` to all rows, as in DeepLogisticClassifier.
     validation_scores_, best_validation_score_ : None
         No rows are held out in that fit.
     feature_relevance_, n_effective_parameters_, log_evidence_, evidence_curve_ : None
-        The evidence has no part in it, see DeepLogisticClassifier.
+        The evidence is not used here, see DeepLogisticClassifier.
 
     See Also
     --------
     DeepLogisticClassifier : The network with a given penalty.
     sklearn.linear_model.LogisticRegressionCV : Other penalties and solvers for the model without a hidden layer.
-    sklearn.model_selection.GridSearchCV : Any parameters, every fit from a start of its own.
+    sklearn.model_selection.GridSearchCV : Search over any parameters; every fit has a start of its own.
 
     Notes
     -----
-    The path leads from weak to strong: where a strong penalty has drawn the weights of a layer to zero, so are the
-    gradients of the other layers, and no weaker one would bring them back.
+    The path leads from weak to strong penalties. A strong penalty may draw the weights of a layer to zero. Then the
+    gradients of the other layers are zero, too, and no weaker penalty would bring the weights back.
 
-    The penalty is weighed against the sum of the losses, also in the folds, which have fewer rows than the refit.
+    The penalty is added to the sum of the losses, also in the folds, which have fewer rows than the refit.
 
-    Training rows are picked by weights of zero and one, so X is not copied in a fold but for its test rows. Rows of
-    weight zero are neither split by the default and integer `cv` nor scored.
+    A fold selects its training rows by weights of zero and one, so it copies only the test rows of X. Rows of weight
+    zero are not scored; the default and integer `cv` do not count them.
 
-    scikit-learn's callbacks (`set_callbacks`) watch the last fit: the task of `fit` has one subtask, 'refit', with one
-    for each iterate.
+    scikit-learn's callbacks (`set_callbacks`) watch the last fit: the task of `fit` has one subtask, 'refit', which has
+    one subtask for each iterate.
 
     References
     ----------
@@ -148,7 +148,7 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
     True
     """
 
-    __module__ = "skrelu"  # the path by which files and users know it
+    __module__ = "skrelu"  # the path in saved models and in users' imports
 
     alpha_: float
     alphas_: Array
@@ -160,7 +160,7 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
     optimize_result_: OptimizeResult
     scores_: Array
 
-    # For the methods of prediction: the curvature is not measured here, so there are no variances.
+    # The methods of prediction read these. The curvature is not measured here, so there are no variances.
     predictive = "map"
     _posterior = NoPosterior.NOT_MEASURED
 
@@ -206,8 +206,8 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_labels)
             Labels of any kind, or an indicator of 0 and 1 with a column per label (multilabel).
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights, finite and not negative, for the fits, for the default score, and for other scorers that take
-            `sample_weight` (with metadata routing: that request it).
+            Weights, finite and not negative. The fits and the default score use them, and other scorers if they take
+            `sample_weight` (with metadata routing: if they request it).
         **params : dict
             Further metadata for the splitter and the scorer, if scikit-learn's metadata routing is enabled.
 
@@ -218,16 +218,17 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         Raises
         ------
         ValueError, TypeError
-            If a parameter or the data are not valid, a fold trains without one of the classes or tests nothing, all
-            before any work is done; or if a score is not a number. After this or any other error, and after Ctrl-C
-            before the last fit, the estimator is as it was before.
+            If a parameter or the data are not valid, or a fold has no training row of one of the classes or no test
+            row, all before any work is done; or if a score is not a number. After this or any other error, and after
+            Ctrl-C before the last fit, the estimator is as it was before.
 
         Warns
         -----
         ConvergenceWarning
-            If the last fit ended before a minimum was found. The other fits are silent.
+            If the last fit ended before a minimum was found. The other fits give no warning.
         UserWarning
-            If the last fit was interrupted (Ctrl-C), the best iterate is kept; or if `scoring` takes no weights.
+            If the last fit was interrupted (Ctrl-C); the best iterate is kept. Also if there are weights and `scoring`
+            takes none.
         """
         model = self._check_parameters()
         alphas = check_alphas(self.alphas)
@@ -235,23 +236,24 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         if params and not get_config()["enable_metadata_routing"]:
             raise TypeError(f"fit takes {sorted(params)} only with scikit-learn's metadata routing enabled.")
         with _blank(self):
-            self._fit_paths(model, alphas, scorer, X, y, sample_weight, params)
+            self._fit_paths(model, X, y, sample_weight, alphas=alphas, scorer=scorer, params=params)
         return self
 
     def _fit_paths(
         self,
         model: DeepLogisticClassifier,
-        alphas: Array,
-        scorer: Any,
         X: Any,
         y: Any,
         sample_weight: Any,
+        *,
+        alphas: Array,
+        scorer: Any,
         params: dict[str, Any],
     ) -> None:
         table = Table.of(self, X, y, sample_weight)
         split_params, score_params = self._route(scorer, table.sample_weight, params)
         counted = is_counted(table.sample_weight)
-        folds = split_folds(self.cv, table.X, table.y, table.labels, counted, split_params)
+        folds = split_folds(self.cv, table.X, table.y, table.labels, is_counted=counted, split_params=split_params)
         layer_sizes = (table.X.shape[1], *check_hidden_layer_sizes(self.hidden_layer_sizes), table.labels.n_outputs)
         paths = PathTable.of(table, Network(layer_sizes), [train for train, _ in folds])
         whole = paths.problem()
@@ -260,7 +262,9 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         task = FitTask.of_fit(self, table.X, table.y, table.sample_weight, describe, max_subtasks=int(self.refit))
         score = delayed(_score_path)
         scores = np.array(
-            Parallel(n_jobs=self.n_jobs)(score(model, alphas, paths, fold, scorer, score_params) for fold in folds)
+            Parallel(n_jobs=self.n_jobs)(
+                score(model, alphas, paths, fold, scorer=scorer, score_params=score_params) for fold in folds
+            )
         )
         means = np.sort(scores, axis=0).mean(axis=0)  # sorted, so that the same scores in other folds are a tie
         chosen = int(np.flatnonzero(means == means.max())[-1])
@@ -289,10 +293,10 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         refit.end(fitted)
         self.__dict__.update(_public(fitted) | _fitted(self))
         task.end(_fitted(self))
-        warn_of_outcome(run, self)  # which may be an error to the caller
+        warn_of_outcome(run, self)  # last, as the caller may turn the warning into an error
 
     def _check_parameters(self) -> DeepLogisticClassifier:
-        """Check what is shared with DeepLogisticClassifier, and `refit`; return the estimator of each fit."""
+        """Check the parameters of DeepLogisticClassifier, and `refit`; return the estimator of each fit."""
         check_hidden_layer_sizes(self.hidden_layer_sizes)
         shared = set(self.get_params(deep=False)) - {"alphas", "cv", "scoring", "refit"}
         options = {name: getattr(self, name) for name in shared}
@@ -300,8 +304,8 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         check_parameters(model)
         if not isinstance(self.refit, bool | np.bool_):
             raise TypeError(f"refit must be True or False, got {self.refit!r}.")
-        # An integer is kept, so that a path of one alpha is the fit of DeepLogisticClassifier. Otherwise one is drawn,
-        # so that the folds share it whichever comes first.
+        # An integer is kept, so that a path of one alpha gives the same fit as DeepLogisticClassifier. Otherwise one
+        # integer is drawn here, and all folds use it.
         if not isinstance(self.random_state, Integral):
             model.random_state = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         return model.set_params(n_jobs=None, verbose=0)
@@ -320,7 +324,7 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
     def _route(
         self, scorer: Any, weights: Array | None, params: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return what goes to the splitter and what to the scorer."""
+        """Return the metadata for the splitter and those for the scorer."""
         by_weight = {} if weights is None else {"sample_weight": weights}
         if get_config()["enable_metadata_routing"]:
             routed = process_routing(self, "fit", sample_weight=weights, **params)
@@ -334,7 +338,9 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         return {}, by_weight
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Return who gets which metadata of `fit`, see scikit-learn's user guide on metadata routing.
+        """Return the metadata of `fit` that the splitter and the scorer get.
+
+        See scikit-learn's user guide on metadata routing.
 
         Returns
         -------
@@ -361,6 +367,7 @@ def _score_path(
     alphas: Array,
     paths: PathTable,
     fold: Fold,
+    *,
     scorer: Any,
     score_params: dict[str, Any],
 ) -> list[float]:
@@ -389,7 +396,7 @@ def _score_path(
 def _minus_log_loss(
     model: DeepLogisticClassifier, X: Rows, labels: Labels, targets: Array, sample_weight: Array | None = None
 ) -> float:
-    """Return minus the weighted mean of the losses of the rows (nats), summed over the labels of multilabel targets."""
+    """Return minus the weighted mean of the rows' losses (nats); with multilabel targets a row's losses are added."""
     scores = finite_scores(model.coefs_, model.intercepts_, X, model.n_jobs).astype(np.float64)
     weights = None if sample_weight is None else scale_weights(sample_weight)[0]
     with np.errstate(all="ignore"):
@@ -407,7 +414,7 @@ def _fitted(estimator: Predictor) -> dict[str, Any]:
 
 @contextmanager
 def _blank(estimator: Predictor) -> Iterator[None]:
-    """Take the fitted attributes from an estimator, and give them back if what follows raises."""
+    """Remove the fitted attributes of an estimator, and restore them if the block of the `with` raises."""
     before = _fitted(estimator)
     try:
         _forget(estimator)

@@ -1,4 +1,4 @@
-"""Rows split in two for early stopping, and into folds for cross-validation."""
+"""Splits of the rows: into two parts for early stopping, and into folds for cross-validation."""
 
 from dataclasses import replace
 from numbers import Integral
@@ -15,7 +15,7 @@ Fold = tuple[Array, Array]
 
 
 def hold_out_problem(rows: WeightedRows, labels: Labels, fraction: float) -> str | None:
-    """Say why `fraction` of the rows cannot be held out, None if they can: both parts need as many rows as classes."""
+    """Return why `fraction` of the rows cannot be held out, None if it can: each part needs a row for each class."""
     n_held_out = int(np.ceil(fraction * rows.n_rows))
     n_needed = 1 if labels.is_multilabel else len(labels.classes)
     if min(n_held_out, rows.n_rows - n_held_out) >= n_needed:
@@ -30,16 +30,16 @@ def hold_out_problem(rows: WeightedRows, labels: Labels, fraction: float) -> str
 def hold_out(
     rows: WeightedRows, labels: Labels, fraction: float, random_state: np.random.RandomState
 ) -> tuple[WeightedRows, WeightedRows]:
-    """Split off `fraction` of the rows that count, in the proportions of the classes as far as they allow.
+    """Hold out `fraction` of the selected rows, as nearly as possible in the proportions of the classes.
 
-    Every class keeps a row in the first part. Both parts share X and keep the order of the rows; only row numbers are
-    drawn, class by class, in about 20 bytes a row (scikit-learn's splitters take 100). Multilabel rows are drawn
-    without regard to their labels.
+    The first part returned is the training rows, with a row of each class at least; the second is the rows held out.
+    Both share X and keep the order of the rows. Only row numbers are drawn, class by class, in about 20 bytes a row
+    (scikit-learn's splitters take 100). Multilabel rows are drawn without regard to their labels.
 
     Raises
     ------
     ValueError
-        If that cannot be done.
+        If there are too few rows for that.
     """
     problem = hold_out_problem(rows, labels, fraction)
     if problem is not None:
@@ -61,27 +61,31 @@ def hold_out(
 
 
 def _quotas(counts: Array, n_held_out: int) -> Array:
-    """Return `n_held_out` in proportion to the counts by largest remainders, leaving each class a row."""
-    shares = n_held_out * counts / counts.sum()
-    most = np.maximum(counts - 1, 0)
-    quotas = np.minimum(np.floor(shares).astype(np.intp), most)
+    """Return how many rows of each class to hold out: in proportion to the counts, by largest remainders.
+
+    At least one row of each class is not held out.
+    """
+    exact_quotas = n_held_out * counts / counts.sum()
+    max_quotas = np.maximum(counts - 1, 0)
+    quotas = np.minimum(np.floor(exact_quotas).astype(np.intp), max_quotas)
     while (missing := n_held_out - quotas.sum()) > 0:
-        wanted = np.where(quotas < most, shares - quotas, -np.inf)
-        quotas[np.argsort(-wanted, kind="stable")[: min(missing, int(np.isfinite(wanted).sum()))]] += 1
+        remainders = np.where(quotas < max_quotas, exact_quotas - quotas, -np.inf)
+        quotas[np.argsort(-remainders, kind="stable")[: min(missing, int(np.isfinite(remainders).sum()))]] += 1
     return quotas
 
 
 def split_folds(
-    cv: Any, X: Rows, y: Array, labels: Labels, is_counted: Array | None, split_params: dict[str, Any]
+    cv: Any, X: Rows, y: Array, labels: Labels, *, is_counted: Array | None, split_params: dict[str, Any]
 ) -> list[Fold]:
-    """Return the numbers of the rows to train on and of those to test, for each fold.
+    """Return the numbers of the training rows and those of the test rows, for each fold.
 
-    Rows of weight zero are in neither. None and integers split the others as if these were not there.
+    Rows of weight zero are in neither. If `cv` is None or an integer, the other rows are split as if they were alone.
 
     Parameters
     ----------
     cv : int, splitter, iterable or None
-        None means 5 folds, or as many as the smallest class has rows (multilabel: as there are rows).
+        None means 5 folds, or as many as the smallest class has rows if these are fewer (for multilabel targets, as
+        many as there are rows).
     X, y
         Validated data.
     labels : Labels
@@ -94,7 +98,7 @@ def split_folds(
     Raises
     ------
     ValueError, TypeError
-        If the splitter fails, or a fold lacks rows of a class to train on, or rows to test.
+        If the splitter fails, or a fold has no training row of one of the classes or no test row.
     """
     if is_counted is None:
         is_counted = np.ones(X.shape[0], dtype=bool)
@@ -103,7 +107,7 @@ def split_folds(
     try:
         if cv is None or isinstance(cv, Integral):
             numbers = np.flatnonzero(is_counted)
-            n_folds = _default_number(y[numbers], labels) if cv is None else cv
+            n_folds = _default_n_folds(y[numbers], labels) if cv is None else cv
             pairs = check_cv(n_folds, y[numbers], classifier=True).split(numbers, y[numbers])
         else:
             numbers = np.arange(X.shape[0])
@@ -129,7 +133,7 @@ def split_folds(
     return folds
 
 
-def _default_number(y: Array, labels: Labels) -> int:
+def _default_n_folds(y: Array, labels: Labels) -> int:
     if labels.is_multilabel:
         return min(5, y.shape[0])
     classes, counts = np.unique(y, return_counts=True)

@@ -84,7 +84,8 @@ class TestFolds:
     def split(self, cv, y=None, weights=None, **params):
         y = self.y if y is None else y
         is_counted = None if weights is None else np.asarray(weights) > 0
-        return split_folds(cv, self.X[: len(y)], y, Labels.of(y, is_counted), is_counted, params)
+        labels = Labels.of(y, is_counted)
+        return split_folds(cv, self.X[: len(y)], y, labels, is_counted=is_counted, split_params=params)
 
     @pytest.mark.parametrize(
         ("cv", "error", "message"),
