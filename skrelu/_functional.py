@@ -1,4 +1,4 @@
-"""The objective and its gradient as one public function, for those who check the mathematics."""
+"""The objective and its gradient as one public function, to check the mathematics or to use another optimizer."""
 
 from collections.abc import Sequence
 from numbers import Real
@@ -28,9 +28,9 @@ def loss_and_gradient(
     sample_weight: ArrayLike | None = None,
     alpha: float = 0.0,
 ) -> tuple[float, list[Array], list[Array]]:
-    r"""Return the loss of a ReLU network, summed over samples, and its gradient.
+    r"""Return the loss of a ReLU network, summed over the rows, and its gradient.
 
-    The loss is :math:`\sum_i s_i \ell_i + \frac{\alpha}{2} \sum_l \|W_l\|_F^2` in nats, with
+    The loss is :math:`\sum_i s_i \ell_i + \frac{\alpha}{2} \sum_l \|W_l\|_F^2` in nats. The loss of row i is
     :math:`\ell_i = \log(1 + \exp(-y_i f(x_i)))` for one output,
     :math:`\ell_i = -\log \mathrm{softmax}(f(x_i))_{y_i}` for K outputs and class indices, and the sum of K binary
     losses for K outputs and an indicator. The derivative of relu at 0 is taken as 0.
@@ -42,9 +42,9 @@ def loss_and_gradient(
     intercepts : sequence of array-like of shape (m_l,)
         The biases of each layer.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        float32 is computed in float32, anything else in float64.
+        float32 is computed in float32, any other type in float64.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        With one output, two classes: 0 and 1, -1 and +1, or any two labels, the second in sorted order being the
+        With one output, two classes: 0 and 1, -1 and +1, or any two labels, of which the second in sorted order is the
         positive one. With K outputs, class indices 0..K-1 if 1-d, or an indicator of 0 and 1 if 2-d.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights s_i, finite and not negative.
@@ -54,16 +54,17 @@ def loss_and_gradient(
     Returns
     -------
     loss : float
-        The sum, not the mean.
+        The sum over the rows, not the mean.
     coef_grads : list of ndarray of shape (n_l, m_l)
-        The derivatives by `coefs`, equation (b) of the derivation, in float64.
+        The derivatives with respect to `coefs`, equation (b) of `docs/theory/gradient.md`, in float64.
     intercept_grads : list of ndarray of shape (m_l,)
-        The derivatives by `intercepts`, equation (a), in float64.
+        The derivatives with respect to `intercepts`, equation (a), in float64.
 
     Raises
     ------
     ValueError
-        If shapes do not fit together, y holds labels that the outputs do not allow, or X or the weights are not valid.
+        If the shapes do not fit together, y holds labels that do not fit the number of outputs, or X or the weights are
+        not valid.
 
     See Also
     --------
@@ -76,7 +77,7 @@ def loss_and_gradient(
 
     Examples
     --------
-    At score 0 every probability is 1/2, so each sample costs log 2:
+    At score 0 every probability is 1/2, so the loss of each row is log 2:
 
     >>> import numpy as np
     >>> from skrelu import loss_and_gradient
@@ -91,7 +92,7 @@ def loss_and_gradient(
     """
     network, parameters = _check_layers(coefs, intercepts)
     alpha = _check_alpha(alpha)
-    with np.errstate(all="ignore"):  # the sum that looks for NaN may overflow
+    with np.errstate(all="ignore"):  # scikit-learn looks for NaN by a sum, which may overflow
         X = check_array(X, accept_sparse="csr", dtype=FLOAT_DTYPES, input_name="X")
     if X.shape[1] != network.layer_sizes[0]:
         raise ValueError(f"X has {X.shape[1]} features, but coefs[0] has {network.layer_sizes[0]} rows.")
@@ -144,7 +145,7 @@ def _check_numbers(array: ArrayLike, name: str) -> Array:
 
 
 def _encode(y: Any, n_outputs: int) -> tuple[Loss, Array]:
-    """Return the loss that the shapes of y and of the output ask for, and its targets."""
+    """Return the loss for this shape of y and number of outputs, and its targets."""
     if y.ndim == 2 and y.shape[1] == n_outputs and n_outputs > 1:
         check_indicator(y, "y")
         return BinaryLoss(), Labels(np.arange(n_outputs), n_outputs, BinaryLoss()).encode(y)
@@ -153,7 +154,7 @@ def _encode(y: Any, n_outputs: int) -> tuple[Loss, Array]:
         found = np.unique(y)
         if len(found) > 2 or (len(found) == 1 and found[0] not in (-1, 0, 1)):
             raise ValueError(f"y must hold two labels if there is one output, got {found[:5].tolist()}.")
-        # A single label, as in the gradient of one sample, is read as one of 0/1 or -1/+1.
+        # A single label, as in the gradient of one row, is read as one of 0/1 or -1/+1.
         is_positive = y == found[1] if len(found) == 2 else y > 0
         return BinaryLoss(), np.where(is_positive, 1, -1).astype(np.int8)[:, np.newaxis]
     if y.ndim == 1:

@@ -1,9 +1,9 @@
-"""The state of an estimator: the contents of a saved model, and the saved models that can be read.
+"""The state of an estimator: the contents of a saved model, and the formats that can be read.
 
-Pickle, joblib, cloudpickle and skops, and `copy` too, ask an estimator for its state and give it back. The state is
-parameters and fitted attributes, with a mark of the format in which they are written. It holds types of Python and
-NumPy only. A file names the estimators as `skrelu.DeepLogisticClassifier` and so on, no other path of this package, so
-everything below can move.
+Pickle, joblib, cloudpickle and skops, and also `copy`, call `__getstate__` and `__setstate__`. The state is the
+parameters and fitted attributes, marked with the number of the format. It holds types of Python and NumPy only. A file
+names the estimators as `skrelu.DeepLogisticClassifier` and `skrelu.DeepLogisticClassifierCV`. It names no other path of
+this package, so the private files can move.
 """
 
 from collections.abc import Callable
@@ -17,10 +17,10 @@ from skrelu._fit.callbacks import drop_callbacks
 from skrelu._laplace.posterior import NoPosterior, Posterior
 from skrelu._version import __version__
 
-# Raised by one when a saved model changes in a way that __setstate__ of the release before would not understand. Then
+# Raised by one when the state changes so that __setstate__ of the release before could not read it. From then on
 # __setstate__ here turns the older formats into the new one; tests/saved/ holds models of each format.
 FORMAT = 2
-_MARK = "_saved_by"
+_FORMAT_KEY = "_saved_by"
 
 
 def _save_posterior(posterior: Posterior | NoPosterior) -> Any:
@@ -31,8 +31,9 @@ def _load_posterior(saved: Any) -> Posterior | NoPosterior:
     return NoPosterior[saved] if isinstance(saved, str) else Posterior.from_state(saved)
 
 
-# Saved as another type: one that skops trusts, and that takes less room than a list of numbers.
-_SAVED_AS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+# Attributes that are saved as another type, which skops trusts and which takes less room than a list of numbers: the
+# function that saves each, and the one that loads it.
+_CONVERSIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "optimize_result_": (dict, OptimizeResult),
     "loss_curve_": (np.array, np.ndarray.tolist),
     "validation_scores_": (np.array, np.ndarray.tolist),
@@ -41,7 +42,7 @@ _SAVED_AS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
 
 
 class Persistent(BaseEstimator):
-    """An estimator whose state is small, marked with its format, and checked when it comes back."""
+    """An estimator with a small state, which is marked with its format and checked when it is loaded."""
 
     predictive: str
 
@@ -50,14 +51,14 @@ class Persistent(BaseEstimator):
         if self.predictive != "laplace" and isinstance(state.get("_posterior"), Posterior):
             state["_posterior"] = NoPosterior.NOT_SAVED
         drop_callbacks(state, is_fitted="classes_" in state)
-        for name, (save, _) in _SAVED_AS.items():
+        for name, (save, _) in _CONVERSIONS.items():
             if state.get(name) is not None:
                 state[name] = save(state[name])
-        return {**state, _MARK: {"skrelu": __version__, "format": FORMAT}}
+        return {**state, _FORMAT_KEY: {"skrelu": __version__, "format": FORMAT}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
-        mark = state.pop(_MARK, {})
+        mark = state.pop(_FORMAT_KEY, {})
         version, written_in = mark.get("skrelu", "an unknown version"), mark.get("format")
         if not isinstance(written_in, int) or not 1 <= written_in <= FORMAT:
             raise ValueError(
@@ -66,7 +67,7 @@ class Persistent(BaseEstimator):
             )
         if written_in == 1:
             _update_from_1(state)
-        for name, (_, load) in _SAVED_AS.items():
+        for name, (_, load) in _CONVERSIONS.items():
             if state.get(name) is not None:
                 state[name] = load(state[name])
         super().__setstate__(state)

@@ -1,4 +1,4 @@
-"""Stands in for the posterior in files of format 1, which name it by this path; `_persistence` reads it."""
+"""The posterior in saved models of format 1, which name this path; `_persistence` reads it."""
 
 
 class Posterior:

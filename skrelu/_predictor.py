@@ -1,4 +1,4 @@
-"""Predictions of a fitted network, and how sure they are."""
+"""Predictions of a fitted network, and the standard deviation of its scores."""
 
 from typing import Literal, overload
 
@@ -27,9 +27,9 @@ def finite_scores(coefs: list[Array], intercepts: list[Array], X: Rows, n_jobs: 
 
 
 class Predictor(ClassifierMixin, Persistent):
-    """The methods that need fitted attributes only: the network, its labels and the posterior of its weights."""
+    """The methods of prediction. They need fitted attributes only: network, labels and posterior of the weights."""
 
-    # Fitted attributes and parameters that an estimator brings.
+    # Fitted attributes and parameters of the estimators.
     classes_: Array
     coefs_: list[Array]
     intercepts_: list[Array]
@@ -57,23 +57,23 @@ class Predictor(ClassifierMixin, Persistent):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         return_std : bool, default=False
-            Whether to return how sure they are, too: mean and standard deviation of the scores in Laplace's
-            approximation. This needs a fit with alpha='evidence' or predictive='laplace'.
+            Whether to return the standard deviation of each score as well, in Laplace's approximation. This needs a fit
+            with alpha='evidence' or predictive='laplace'.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             For two classes the log-odds (nats) of the second one; else one score for each class or label. Their
-            sigmoid or softmax is `predict_proba`, so with predictive='laplace' they are moderated; not with
-            `return_std`.
+            sigmoid or softmax is `predict_proba`, so with predictive='laplace' they are moderated. With `return_std`
+            they are the means of the approximation, which are not moderated.
         std : ndarray of the same shape
-            Only with `return_std`. For more than two classes, where scores mean nothing but their differences, that of
-            each score less the mean over the classes.
+            Only with `return_std`. With more than two classes only differences of scores have a meaning. Then it is
+            the standard deviation of the score less the mean over the classes.
 
         Raises
         ------
         ValueError
-            If X does not fit, or is so large that scores overflow, or if `return_std` asks for what the fit or the
+            If X does not fit, or is so large that scores overflow, or if `return_std` needs arrays that the fit or the
             pickle left out.
         """
         if not return_std:
@@ -108,12 +108,13 @@ class Predictor(ClassifierMixin, Persistent):
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`. For multilabel targets the probability of each label, on its own.
+            In the order of `classes_`. For multilabel targets the probability of each label by itself.
 
         Raises
         ------
         ValueError
-            As `decision_function` does; if `predictive` is 'laplace', also for what the fit left out.
+            If X does not fit, or is so large that scores overflow, or if predictive='laplace' needs arrays that the fit
+            or the pickle left out.
         """
         scores = self._moderated_scores(X)
         labels = self._labels()
@@ -123,7 +124,7 @@ class Predictor(ClassifierMixin, Persistent):
     def predict_log_proba(self, X: MatrixLike) -> Array:
         """Return the logarithm of the probability of each class, computed from the scores.
 
-        It is finite, and right, where the probability itself underflows to 0.
+        It is finite and accurate where the probability itself underflows to 0.
 
         Parameters
         ----------

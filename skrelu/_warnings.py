@@ -1,18 +1,18 @@
-"""Warnings, given at the line outside this package that led to them."""
+"""Warnings that name the line of the caller, outside this package."""
 
 import sys
 import warnings
 
-_PASSED_OVER = ("skrelu", "sklearn.callback")  # the decorator of `fit` is scikit-learn's
+_SKIPPED_MODULES = ("skrelu", "sklearn.callback")  # the decorator of `fit` is scikit-learn's
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:
-    """Warn of the caller's line: the innermost one that is neither in this package nor in the decorator of `fit`."""
+    """Warn at the caller's line: the innermost one that is neither in this package nor in the decorator of `fit`."""
     stacklevel, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and _is_passed_over(frame.f_globals.get("__name__", "")):
+    while frame.f_back is not None and _is_skipped(frame.f_globals.get("__name__", "")):
         stacklevel, frame = stacklevel + 1, frame.f_back
     warnings.warn(message, category, stacklevel=stacklevel)
 
 
-def _is_passed_over(module: str) -> bool:
-    return any(module == name or module.startswith(f"{name}.") for name in _PASSED_OVER)
+def _is_skipped(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in _SKIPPED_MODULES)

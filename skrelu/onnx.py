@@ -1,4 +1,4 @@
-"""The converter for skl2onnx: a fitted network as an ONNX graph, which onnxruntime computes without Python."""
+"""The converter for skl2onnx: it writes a fitted network as an ONNX graph, which onnxruntime runs without Python."""
 
 from typing import Any
 
@@ -18,10 +18,10 @@ _OPTIONS = {
 
 
 def register() -> None:
-    """Tell skl2onnx how to convert DeepLogisticClassifier and DeepLogisticClassifierCV.
+    """Register the converters of DeepLogisticClassifier and DeepLogisticClassifierCV with skl2onnx.
 
-    After this, once in a process, `skl2onnx.to_onnx` and `convert_sklearn` take them alone, in pipelines, and in those
-    meta-estimators of scikit-learn that skl2onnx converts. A second call changes nothing.
+    Call this once in a process. Then `skl2onnx.to_onnx` and `convert_sklearn` convert the classifiers alone, in
+    pipelines, and in those meta-estimators of scikit-learn that skl2onnx converts. A second call changes nothing.
 
     Returns
     -------
@@ -30,44 +30,46 @@ def register() -> None:
     Raises
     ------
     ImportError
-        If skl2onnx is not installed: ``pip install "skrelu[onnx]"`` brings it, and onnxruntime.
+        If skl2onnx is not installed. ``pip install "skrelu[onnx]"`` installs it, and onnxruntime.
 
     See Also
     --------
-    skrelu.DeepLogisticClassifier : What is converted.
+    skrelu.DeepLogisticClassifier : The classifier that is converted.
 
     Notes
     -----
     The graph has the outputs and options that skl2onnx gives scikit-learn's own classifiers:
 
     zipmap : {True, False, 'columns'}, default=True
-        Probabilities as one dictionary {label: probability} a row; as one array of shape (n_samples, n_classes); or as
-        one output for each class.
+        The form of the probabilities. True: a dictionary {label: probability} for each row. False: an array of shape
+        (n_samples, n_classes). 'columns': one output for each class.
     nocl : bool, default=False
-        Whether labels are the numbers 0, 1, ... of the classes in `classes_`, and not the classes themselves; not with
+        Whether the labels are positions 0, 1, ... in `classes_` instead of the classes themselves; not with
         ``zipmap='columns'``.
     raw_scores : bool, default=False
-        Whether to return scores in place of probabilities: `decision_function`, but for two classes, as for
-        LogisticRegression, two columns: minus the score, and the score. skl2onnx does not pass it on from a pipeline:
-        give it for the classifier itself, ``options={id(pipeline[-1]): {"raw_scores": True}}``.
+        Whether to return scores in place of probabilities. They are those of `decision_function`, but for two classes
+        there are two columns, as for LogisticRegression: minus the score, and the score. skl2onnx does not pass this
+        option on from a pipeline: give it for the classifier itself,
+        ``options={id(pipeline[-1]): {"raw_scores": True}}``.
     output_class_labels : bool, default=False
-        Whether to return `classes_`, too, as a third output; only without zipmap, for strings, int32 and int64.
+        Whether to return `classes_` as a third output; only without zipmap, for strings, int32 and int64.
 
-    Input of type float32 is computed in float32, as usual in ONNX; any other type in float64, as `predict` does. What
-    is returned is float64 if the input is, else float32; but the dictionaries of ``zipmap=True`` hold float32 always,
-    as ONNX knows no others. Labels that are numbers are returned as int64, False and True as 0 and 1. The label is that
-    of the largest score, the first of several, so it does not depend on how probabilities are rounded.
+    Input of type float32 is computed in float32, as usual in ONNX; any other type in float64, as `predict` does.
+    Probabilities and scores are returned as float64 if the input is float64, else as float32. The dictionaries of
+    ``zipmap=True`` always hold float32, as ONNX has no others. Labels that are numbers are returned as int64, False and
+    True as 0 and 1. The label is that of the largest score, or the first of several such, so it does not depend on the
+    rounding of probabilities.
 
     For multilabel targets the label is an indicator of shape (n_samples, n_labels), 1 where p > 1/2.
 
     The graph does not check its input. `predict` refuses NaN, infinity, and scores that overflow; onnxruntime does not.
 
-    The graphs of meta-estimators are skl2onnx's own. Some that version 1.20 writes are wrong whatever the classifier:
+    skl2onnx writes the graphs of meta-estimators itself. Some graphs of version 1.20 are wrong with every classifier:
     those of CalibratedClassifierCV around a pipeline or with ``method='isotonic'``, and of TunedThresholdClassifierCV.
 
-    A model with ``predictive='laplace'`` is refused with NotImplementedError: its probabilities need the curvature,
-    which the graph does not hold. ``set_params(predictive='map')`` converts the network, with probabilities that are
-    not moderated.
+    A model with ``predictive='laplace'`` raises NotImplementedError when it is converted: its probabilities need the
+    curvature, which the graph does not hold. After ``set_params(predictive='map')`` it can be converted, with
+    probabilities that are not moderated.
 
     Examples
     --------
@@ -123,7 +125,7 @@ def _infer_types(operator: Any) -> None:
         other.type == "SklearnZipMap" and probabilities in other.inputs
         for other in operator.scope_inst.operators.values()
     ):
-        probabilities.set_type(data_types.FloatTensorType())  # all that ONNX's ZipMap takes
+        probabilities.set_type(data_types.FloatTensorType())  # the only type that ONNX's ZipMap takes
     probabilities.type.shape = [n_rows, n_classes]
 
 
@@ -161,7 +163,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
         zero = constant("zero", np.zeros(1), computed_in)
         add("Cast", add("Greater", scores, zero), output=label, to=TensorProto.INT64)
     else:
-        # The first of equal scores, as `Labels.decode` takes it.
+        # ArgMax takes the first of equal scores, as `Labels.decode` does.
         values = _label_values(operator)
         value_type = TensorProto.STRING if values.dtype == object else TensorProto.INT64
         index = add("ArgMax", scores, axis=1, keepdims=0)
@@ -187,7 +189,7 @@ def _check_convertible(model: Any) -> None:
 
 
 def _label_values(operator: Any) -> Array:
-    """Return what the graph returns as labels: int64, or UTF-8 strings as an array of bytes objects."""
+    """Return the labels that the graph returns: int64, or UTF-8 strings as an array of bytes objects."""
     model = operator.raw_operator
     classes = model.classes_
     if operator.scope_inst.get_options(model, {"nocl": False})["nocl"]:

@@ -1,4 +1,4 @@
-"""Pictures of a fitted model. They need the extra `plot` (matplotlib)."""
+"""Plots of a fitted model. They need the extra `plot` (matplotlib)."""
 
 from skrelu.inspection._loss_curve import LossCurveDisplay
 

@@ -1,4 +1,4 @@
-"""The loss curve of a fit, as a picture."""
+"""The plot of the loss curve of a fit."""
 
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,25 +15,27 @@ if TYPE_CHECKING:
 
 
 class LossCurveDisplay:
-    """Training and validation loss after each iterate of L-BFGS, with the iterate that was kept.
+    """Plot of the training and validation loss at each iterate of L-BFGS, with the iterate that was kept.
 
-    Use `from_estimator` to make one of a fitted model. It follows the conventions of scikit-learn's displays: the data
-    are stored as attributes, and `plot` can be called again, with another `ax` or style.
+    `from_estimator` makes the plot of a fitted model. As in scikit-learn's displays, the data are stored as attributes,
+    and `plot` can be called again, with another `ax` or style.
 
     Parameters
     ----------
     training_loss : array-like of shape (n_iter,)
-        The objective over the total weight (nats), the penalty included, after iterates 1 to n_iter.
+        The objective divided by the total weight (nats), penalty included, at iterates 1 to n_iter.
     validation_loss : array-like of shape (n_iter,) or None, default=None
-        The log-loss (nats) of the rows held out, without penalty; None if there were none.
+        The log-loss (nats) of the validation rows, without penalty, at the same iterates; None if there were no such
+        rows.
     kept_iter : int
         The number of the iterate that was kept; 0 is the starting point.
     kept_loss : float
-        Its validation loss if there is one, else its training loss (nats).
+        The validation loss at that iterate if there is one, else the training loss (nats).
     alpha_iter : array-like of int or None, default=None
-        After which iterates the evidence chose alpha anew, where the training loss changes its meaning.
+        The iterates at which the evidence changed alpha. Training losses before and after such an iterate have
+        different penalties.
     estimator_name : str or None, default=None
-        The title of the picture.
+        The title of the plot.
 
     Attributes
     ----------
@@ -95,21 +97,22 @@ class LossCurveDisplay:
         line_kwargs: dict[str, Any] | None = None,
         kept_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw how the fit of an estimator went.
+        """Draw the loss curves of a fitted estimator.
 
         Parameters
         ----------
         estimator : DeepLogisticClassifier, DeepLogisticClassifierCV or Pipeline
-            Fitted; a pipeline must end in one of these classifiers. Of several starts the one that was kept is drawn,
-            of a cross-validation the last fit.
+            A fitted estimator; a pipeline must end in one of these classifiers. Of several starts the one that was kept
+            is drawn, of a cross-validation the last fit.
         name : str or None, default=None
-            The title of the picture; None means the name of the classifier.
+            The title of the plot; None means the name of the classifier.
         ax : matplotlib Axes or None, default=None
-            Where to draw; None means a new figure.
+            The axes to draw in; None means a new figure.
         log_scale : bool, default=True
-            Whether the axis of the loss is logarithmic; it is not if no loss is positive.
+            Whether the axis of the loss is logarithmic. If no loss is positive, it is linear.
         line_kwargs, kept_kwargs : dict or None, default=None
-            Passed to `matplotlib.axes.Axes.plot`, for both curves and for the mark of the iterate kept.
+            Passed to `matplotlib.axes.Axes.plot`: `line_kwargs` for both curves, `kept_kwargs` for the mark of the
+            iterate kept.
 
         Returns
         -------
@@ -118,9 +121,9 @@ class LossCurveDisplay:
         Raises
         ------
         TypeError
-            If the estimator is none of the above.
+            If the estimator is of another class.
         sklearn.exceptions.NotFittedError
-            If it is not fitted.
+            If the estimator is not fitted.
         ImportError
             If matplotlib is missing.
         """
@@ -147,11 +150,12 @@ class LossCurveDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
-            Where to draw; None means a new figure.
+            The axes to draw in; None means a new figure.
         log_scale : bool, default=True
-            Whether the axis of the loss is logarithmic; it is not if no loss is positive.
+            Whether the axis of the loss is logarithmic. If no loss is positive, it is linear.
         line_kwargs, kept_kwargs : dict or None, default=None
-            Passed to `matplotlib.axes.Axes.plot`, for both curves and for the mark of the iterate kept.
+            Passed to `matplotlib.axes.Axes.plot`: `line_kwargs` for both curves, `kept_kwargs` for the mark of the
+            iterate kept.
 
         Returns
         -------
@@ -213,13 +217,13 @@ def _curves(classifier: Any) -> dict[str, Any]:
     if classifier.validation_scores_ is None:
         return curves | {"kept_iter": _last_equal(training, classifier.loss_), "kept_loss": classifier.loss_}
     scores, best = np.array(classifier.validation_scores_), classifier.best_validation_score_
-    # The first of equal scores is kept. It may be that of the starting point, which no curve holds.
+    # The first of equal scores is kept. It may belong to the starting point, which is on no curve.
     kept = np.flatnonzero((scores == best) & (training == classifier.loss_))
     kept_iter = int(kept[0]) + 1 if len(kept) else 0
     return curves | {"validation_loss": -scores, "kept_iter": kept_iter, "kept_loss": -best}
 
 
 def _last_equal(losses: Array, loss: float) -> int:
-    """Return the number of the iterate that has this loss; the last one if alpha has changed since."""
+    """Return the last iterate with this loss; the last of all if no iterate has it, as after a change of alpha."""
     equal = np.flatnonzero(losses == loss)
     return int(equal[-1]) + 1 if len(equal) else len(losses)
