@@ -29,7 +29,7 @@ def make_rows():
 
 def fit(_=None):
     """Return the bits of all fits, and how many threads BLAS may use after them."""
-    blocks._WORK = 1  # blocks of 512 rows, so that both threads have work
+    blocks._MAX_MULTIPLY_ADDS = 1  # blocks of 512 rows, so that both threads have work
     X, y = make_rows()
     with threadpool_limits(2, user_api="blas"):
         bits = [clone(model).fit(X, y).predict_proba(X).tobytes() for model in MODELS]

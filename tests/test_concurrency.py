@@ -61,7 +61,7 @@ def at_once(calls):
 class TestThreads:
     @pytest.fixture(autouse=True)
     def two_blas_threads(self, monkeypatch):
-        monkeypatch.setattr(blocks, "_WORK", 1)  # blocks of 512 rows, so that several threads have work
+        monkeypatch.setattr(blocks, "_MAX_MULTIPLY_ADDS", 1)  # blocks of 512 rows, so that several threads have work
         monkeypatch.setattr(posterior, "_MAX_VALUES", 512 * 50)
         with threadpool_limits(2, user_api="blas"):
             yield

@@ -1,1 +1,1 @@
-"""The mathematics of the network and its objective, on arrays: a sum over blocks of rows."""
+"""The network and its objective, on arrays; the objective is a sum over blocks of rows."""

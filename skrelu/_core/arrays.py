@@ -11,5 +11,5 @@ SparseRows = sparse.csr_array | sparse.csr_matrix
 Rows = Array | SparseRows
 Parameters = NDArray[np.float64]
 
-# What a user may pass.
+# The types that a user may pass.
 MatrixLike = ArrayLike | sparse.sparray | sparse.spmatrix

@@ -1,4 +1,4 @@
-"""Rows of X, cut into blocks that every pass visits in the same order."""
+"""Blocks of rows of X, which every pass visits in the same order."""
 
 from itertools import pairwise
 
@@ -7,22 +7,23 @@ from scipy import sparse
 
 from skrelu._core.arrays import Array, Rows
 
-_WORK = 2**23
-_LEAST_ROWS, _MOST_ROWS, _MOST_VALUES = 512, 2**15, 2**20
-_MOST_SPARSE_VALUES = 2**20
+# Of a block: the multiply-adds of a forward pass, its rows, and the numbers in its arrays.
+_MAX_MULTIPLY_ADDS = 2**23
+_MIN_ROWS, _MAX_ROWS, _MAX_VALUES = 512, 2**15, 2**20
+_MAX_SPARSE_VALUES = 2**20
 
 
 class RowBlocks:
-    """Blocks of nearly equal size; dense ones are copied one by one into a workspace, sparse ones share X's values.
+    """Blocks of nearly equal size. Dense blocks are copied into a workspace one by one; sparse ones share X's values.
 
     Parameters
     ----------
     X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-        A memory map is read when a block is used, never as a whole.
+        A memory map is read block by block, never as a whole.
     max_rows : int
-        The most rows that a block may hold.
+        The maximum number of rows in a block.
     selection : ndarray of int or None
-        The rows of X to visit, all of them if None. Dense rows are then gathered block by block; of a sparse X the
+        The numbers of the rows to visit; None means all. Dense rows are gathered block by block; of a sparse X the
         selected rows are copied once.
     """
 
@@ -43,17 +44,17 @@ class RowBlocks:
         return len(self._bounds) - 1
 
     def rows(self, block: int) -> slice:
-        """Return where the rows of a block stand among the selected ones."""
+        """Return the positions of a block's rows among the selected rows."""
         return slice(self._bounds[block], self._bounds[block + 1])
 
     def load(self, block: int, out: Array) -> Rows:
-        """Return a block as the network takes it: CSR, or dense in `out`, whose last column is left alone.
+        """Return a block for the network: a CSR matrix, or `out` with the dense rows in all columns but the last.
 
         Parameters
         ----------
         block : int
         out : ndarray of shape (n_rows, n_features + 1)
-            The dense rows are written here, unless there is but one block and it was written here before.
+            Dense rows are written here. A single block is written only once.
         """
         if self.is_sparse:
             return self._sparse_blocks[block]
@@ -65,12 +66,12 @@ class RowBlocks:
         return out
 
     def take(self, numbers: Array) -> Rows:
-        """Return copies of a few of the rows, in float64; `numbers` counts the selected ones."""
+        """Return copies of a few rows in float64; `numbers` are positions among the selected rows."""
         rows = self._X[numbers if self._selection is None else self._selection[numbers]]
         return rows.astype(np.float64)
 
     def _sparse_block(self, rows: slice) -> sparse.csr_array:
-        # Slicing a CSR matrix copies its values, and so does the constructor if they are a part of a larger array.
+        # Slicing a CSR matrix copies its values. So does the constructor if they are a view of a larger array.
         X = self._X
         start, stop = X.indptr[rows.start], X.indptr[rows.stop]
         block = sparse.csr_array((rows.stop - rows.start, X.shape[1]), dtype=X.dtype)
@@ -80,26 +81,26 @@ class RowBlocks:
 
 
 def choose_block_rows(layer_sizes: tuple[int, ...], X: Rows, n_rows: int) -> int:
-    """Return the most rows that a block may hold; it depends on the shapes alone, never on the threads.
+    """Return the maximum number of rows in a block. It depends on the shapes alone, never on the number of threads.
 
-    A dense block aims at enough multiply-adds, about a millisecond's, that threads do not queue for the interpreter
-    between them, and at no more than a million numbers, with at least 512 rows. A sparse one must also hold enough
-    entries to pay for the dense gradient of the first layer, which is written per block. Blocks come in multiples of 4
-    if there are more than 4, else of 2, so that two or four threads share them evenly. docs/decisions/0006 has the
-    measurements.
+    A dense block has about a millisecond of multiply-adds, so that threads seldom wait for the interpreter between
+    blocks. It holds at most about a million numbers, and at least 512 rows. A sparse block must also hold enough
+    entries to pay for the dense gradient of the first layer, which is written for each block. The number of blocks is a
+    multiple of 4 if it is more than 4, else of 2, so that two or four threads share the blocks evenly.
+    docs/decisions/0006 has the measurements.
     """
     n_features, width = layer_sizes[0], sum(layer_sizes[1:])
     n_parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(layer_sizes))
     if sparse.issparse(X):
         entries_per_row = max(X.nnz / X.shape[0], 1)
         n_parameters -= int((n_features - entries_per_row) * layer_sizes[1])
-        least_rows = max(_LEAST_ROWS, int(min(8 * n_features / entries_per_row, _MOST_SPARSE_VALUES / width)))
+        min_rows = max(_MIN_ROWS, int(min(8 * n_features / entries_per_row, _MAX_SPARSE_VALUES / width)))
         values_per_row = 2 * width
     else:
-        least_rows = _LEAST_ROWS
+        min_rows = _MIN_ROWS
         values_per_row = 2 * width + n_features
-    rows = max(min(_WORK // n_parameters, _MOST_VALUES // values_per_row, _MOST_ROWS), least_rows)
-    n_blocks = -(-n_rows // rows)
+    max_rows = max(min(_MAX_MULTIPLY_ADDS // n_parameters, _MAX_VALUES // values_per_row, _MAX_ROWS), min_rows)
+    n_blocks = -(-n_rows // max_rows)
     if n_blocks > 1:
         multiple = 4 if n_blocks > 4 else 2
         n_blocks = -(-n_blocks // multiple) * multiple

@@ -2,8 +2,8 @@
 
     C(theta) / S = 1/S sum_i s_i loss(f(x_i), y_i),    S = sum_i s_i
 
-This is the one place where the network and the loss meet. It knows of no penalty. Rows on a cluster or on a GPU need
-another class with the same methods; everything above works with it unchanged.
+Only this file uses both the network and the loss. It contains no penalty. For rows on a cluster or on a GPU one would
+write another class with the same methods, and the files above this one would not change.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ class Datafit:
     network : Network
     loss : Loss
     X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-        float32 is computed in float32, anything else in float64; blocks are summed in float64 either way.
+        float32 is computed in float32, any other type in float64. The sum over the blocks is always in float64.
     targets : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         As the loss encodes them.
     team : Team
@@ -35,16 +35,16 @@ class Datafit:
     sample_weight : ndarray of shape (n_samples,) or None
         The weights s_i over `weight_unit`: finite, not negative, not all zero.
     weight_unit : float
-        Everything that leaves this class is in the unit of s_i.
+        The unit of `sample_weight`. All results of this class are in the unit of s_i.
     selection : ndarray of int or None
-        The rows to use, all if None.
+        The numbers of the rows to use; None means all.
 
     Attributes
     ----------
     n_rows : int
         The number of rows used.
     total_weight : float
-        S, infinite where the weights are so large.
+        S; infinite if the sum overflows.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Datafit:
         self._weights: Array | None = None
         self._sum = self._total = float(len(targets))
         if sample_weight is not None:
-            # Relative to the largest one, so that neither the sum nor a weighted slope overflows.
+            # Divided by the largest weight, so that neither the sum nor a weighted slope overflows.
             largest = sample_weight.max()
             self._weights = sample_weight / largest
             self._sum = float(self._weights.sum())
@@ -86,10 +86,10 @@ class Datafit:
             for _ in range(min(team.n_threads, len(self._blocks)))
         ]
         flats = [np.empty(network.n_parameters, self.dtype) for _ in range(self._count_places())]
-        self._ring = [(flat, network.layers(flat)) for flat in flats]  # the gradients of blocks, not merged yet
+        self._ring = [(flat, network.layers(flat)) for flat in flats]  # gradients of blocks that are not merged yet
 
     def _count_places(self) -> int:
-        """Return how many gradients of blocks to hold: one for each block where they are small, else a few a thread."""
+        """Return the number of gradients to hold: one for each block if they are small, else two or more per thread."""
         n_members = len(self._workspaces)
         if n_members == 1:
             return 1
@@ -97,19 +97,19 @@ class Datafit:
 
     @property
     def precision(self) -> float:
-        """The smallest change of the value that is not rounding.
+        """The smallest change of the value that is not due to rounding.
 
-        A row's loss is rounded to about the epsilon of the dtype, but the sum is taken in float64 and most of that
-        averages out: docs/decisions/0002 has the measurements.
+        The loss of a row is rounded to about the epsilon of the dtype. The sum is taken in float64, and most of these
+        errors average out: docs/decisions/0002 has the measurements.
         """
         return float(np.finfo(self.dtype.type).eps) / 16
 
     def over_total_weight(self, figures: Array) -> Array:
-        """Return figures divided by S, also where S itself would overflow."""
+        """Return figures divided by S, correct even if S itself overflows."""
         return figures / self._unit / self._total
 
     def value_and_gradient(self, parameters: Parameters) -> tuple[float, Parameters]:
-        """Return C / S and its gradient, both in float64; either may be infinite or NaN where scores overflow."""
+        """Return C / S and its gradient in float64. Both may be infinite or NaN if scores overflow."""
         gradient = np.zeros(self.network.n_parameters)
         losses = [0.0] * len(self._blocks)
         layers = self.network.layers(parameters.astype(self.dtype, copy=False))
@@ -128,7 +128,7 @@ class Datafit:
         return sum(losses) / self._sum, gradient
 
     def value(self, parameters: Parameters) -> float:
-        """Return C / S alone, for the price of a forward pass."""
+        """Return C / S without its gradient: this takes a forward pass only."""
         losses = [0.0] * len(self._blocks)
         layers = self.network.layers(parameters.astype(self.dtype, copy=False))
 
@@ -144,10 +144,11 @@ class Datafit:
         return self._blocks.take(numbers), self._targets[numbers], relative * (self._total / self._sum) * self._unit
 
     def sample_terms(self, parameters: Parameters, n_terms: int, seed: int) -> Terms:
-        """Return all terms of the curvature if they are at most `n_terms`, else that many, drawn by squared norm.
+        """Return all terms of the curvature if they are at most `n_terms`; otherwise draw `n_terms` of them.
 
-        The squared norm is that of a term's derivative by the last layer, s_i ||l_ik||^2 (1 + ||z_{i,L-1}||^2), which
-        takes one forward pass. The same seed draws from the same random numbers at every point.
+        The larger its squared norm s_i ||l_ik||^2 (1 + ||z_{i,L-1}||^2), the more probably a term is drawn. This is the
+        norm of the term's part for the last layer, which takes one forward pass. The same seed gives the same random
+        numbers at every point.
         """
         layers = self.network.layers(parameters.astype(self.dtype, copy=False))
         n_outputs = self.network.layer_sizes[-1]
@@ -176,12 +177,12 @@ class Datafit:
         return Terms(X, slopes, inclusion, numbers)
 
     def _block_loss(self, layers: list[Array], member: int, block: int) -> tuple[Rows, Workspace, float]:
-        """Run the forward pass; leave the slopes of the loss in the scores of the workspace."""
+        """Run the forward pass, and overwrite the workspace's scores with the slopes of the loss."""
         where, rows, workspace, weights = self._forward(layers, member, block)
         return rows, workspace, self.loss.value_and_slopes(workspace.scores, self._targets[where], weights)
 
     def _forward(self, layers: list[Array], member: int, block: int) -> tuple[slice, Rows, Workspace, Array | None]:
-        """Compute the scores of a block; return its place, its rows, the workspace and its relative weights."""
+        """Compute the scores of a block; return its positions, its rows, the workspace and its relative weights."""
         where = self._blocks.rows(block)
         workspace = self._workspaces[member].rows(where.stop - where.start)
         rows = self._blocks.load(block, workspace.inputs[0])
@@ -190,7 +191,7 @@ class Datafit:
 
 
 def _squared_norms(rows: Rows) -> Array:
-    """Return ||(z, 1)||^2 of each row; dense rows hold the one."""
+    """Return ||(z, 1)||^2 of each row; dense rows have a column of ones already."""
     if sparse.issparse(rows):
         return 1 + np.asarray(rows.multiply(rows).sum(axis=1)).ravel()
     return np.einsum("ij,ij->i", rows, rows)

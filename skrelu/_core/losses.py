@@ -1,9 +1,9 @@
 """Losses of the raw scores: value, slope and probabilities.
 
-A loss knows nothing of X, of layers or of blocks. It sees the scores f of some rows, before any sigmoid or softmax, and
-returns the weighted sum of the losses (nats) together with the slopes r = dC/df that the backward pass starts from.
-Value and slope come from one exponential each, of an argument that is never positive, so nothing overflows, nothing is
-clipped, and the two belong together at scores of +-1e4 as well as at 0.
+A loss does not depend on X, layers or blocks. From the scores f of some rows, before any sigmoid or softmax, it
+computes the weighted sum of the losses (nats) and the slopes r = dC/df with which the backward pass begins. Both use
+the exponential of an argument that is never positive. So nothing overflows, nothing is clipped, and the slope is the
+derivative of the value at scores of +-1e4 as well as at 0.
 """
 
 from typing import Protocol
@@ -15,7 +15,7 @@ from skrelu._core.arrays import Array
 
 
 class Loss(Protocol):
-    """What the objective and the classifier ask of a loss."""
+    """The members of a loss that the objective and the classifier use."""
 
     out_activation: str
 
@@ -27,7 +27,7 @@ class Loss(Protocol):
         scores : ndarray of shape (n_rows, n_outputs)
             Raw scores; on return, sample_weight_i * dloss_i/dscores_i.
         targets : ndarray
-            As the loss encodes them, see the classes below.
+            In the encoding of the loss, see the classes below.
         sample_weight : ndarray of shape (n_rows,) or None
         """
 
@@ -52,22 +52,22 @@ class Loss(Protocol):
 class BinaryLoss:
     """sum_k log(1 + exp(-y_k f_k)), y_k in {-1, +1}: one output, or K independent ones (multilabel).
 
-    Targets are signs of the shape of the scores, of any numeric dtype that does not widen them (int8 is kept).
-    The slope is r = -y / (1 + exp(y f)), as in the equations (a) and (b) of the design.
+    Targets are signs in an array of the shape of the scores, in a dtype that does not widen that of the scores (int8
+    does not). The slope is r = -y / (1 + exp(y f)), as in equations (a) and (b).
     """
 
     out_activation = "logistic"
 
     def value_and_slopes(self, scores: Array, targets: Array, sample_weight: Array | None) -> float:
-        losing = np.multiply(scores, targets, out=scores)  # -y f, how far each row is on the wrong side
-        np.negative(losing, out=losing)
-        decay = np.abs(losing)
+        negative_margins = np.multiply(scores, targets, out=scores)  # -y f, positive for a row on the wrong side
+        np.negative(negative_margins, out=negative_margins)
+        decay = np.abs(negative_margins)
         np.negative(decay, out=decay)
         np.exp(decay, out=decay)
         losses = np.log1p(decay)
-        losses += np.maximum(losing, 0)
+        losses += np.maximum(negative_margins, 0)
         # sigmoid(-y f) = 1 / (1 + decay) where -y f >= 0, and decay / (1 + decay) elsewhere
-        slopes = np.where(losing >= 0, scores.dtype.type(1), decay)
+        slopes = np.where(negative_margins >= 0, scores.dtype.type(1), decay)
         decay += 1
         slopes /= decay
         np.multiply(slopes, targets, out=scores)
@@ -100,27 +100,27 @@ class MultinomialLoss:
     out_activation = "softmax"
 
     def value_and_slopes(self, scores: Array, targets: Array, sample_weight: Array | None) -> float:
-        terms = scores.T.copy()  # classes by rows: NumPy reduces over the few classes fastest like this
-        terms -= terms.max(axis=0)
+        powers = scores.T.copy()  # classes by rows: in this order NumPy reduces fastest over the few classes
+        powers -= powers.max(axis=0)
         label = (targets, np.arange(len(scores)))
-        label_scores = terms[label]
-        np.exp(terms, out=terms)
-        label_terms = terms[label]
-        # The label's slope is minus the sum of the others: as 1 - softmax_y it would lose its digits for rows that are
-        # nearly certain. log1p keeps those of the value.
-        terms[label] = 0
-        others = terms.sum(axis=0)
-        totals = label_terms + others
-        losses = np.log1p(np.where(label_terms == 1, others, totals - 1))
+        label_scores = powers[label]
+        np.exp(powers, out=powers)
+        label_powers = powers[label]
+        # The slope of the label is minus the sum of the other slopes. Computed as softmax_y - 1 it would lose its
+        # digits for rows that are nearly certain. log1p keeps the digits of the value.
+        powers[label] = 0
+        others = powers.sum(axis=0)
+        totals = label_powers + others
+        losses = np.log1p(np.where(label_powers == 1, others, totals - 1))
         losses -= label_scores
-        terms[label] = -others
-        np.divide(terms.T, totals[:, np.newaxis], out=scores)
+        powers[label] = -others
+        np.divide(powers.T, totals[:, np.newaxis], out=scores)
         return _weigh(losses, scores, sample_weight)
 
     def root_squared_norms(self, scores: Array) -> Array:
         p = softmax(scores, axis=1)
-        # ||e_k - p||^2 is (1 - p_k)^2 and the squares of the others, summed without them where p_k is the largest: a
-        # difference would lose the digits of a row that is certain.
+        # ||e_k - p||^2 is (1 - p_k)^2 plus the squares of the other probabilities. Where p_k is the largest, these are
+        # added one by one: a difference would lose the digits of a row that is certain.
         squares = np.square(p)
         largest = (np.arange(len(p)), p.argmax(axis=1))
         others = squares.sum(axis=1, keepdims=True) - squares
@@ -154,7 +154,7 @@ def _complements(p: Array) -> Array:
 
 
 def _weigh(losses: Array, slopes: Array, sample_weight: Array | None) -> float:
-    """Sum the losses in float64, weighted by row; weigh the slopes in place."""
+    """Return the weighted sum of the losses in float64; multiply the slopes by the weights in place."""
     if sample_weight is None:
         return float(losses.sum(dtype=np.float64))
     weights = sample_weight if losses.ndim == 1 else sample_weight[:, np.newaxis]

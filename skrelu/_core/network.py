@@ -1,10 +1,10 @@
 """The ReLU network: layer sizes, one flat parameter vector, and the two passes over a block of rows.
 
 With z_0 = x and z_l = relu(W_l z_{l-1} + b_l), the score is f = W_L z_{L-1} + b_L. Layer l is ONE matrix
-A_l = [W_l | b_l]^T of shape (n_l + 1, m_l) acting on (z_{l-1}, 1); the flat vector holds A_1, ..., A_L one after the
-other, each in C order, so `coefs_[l - 1]` is all its rows but the last and `intercepts_[l - 1]` is the last one.
+A_l = [W_l | b_l]^T of shape (n_l + 1, m_l) that multiplies (z_{l-1}, 1). `intercepts_[l - 1]` is the last row of A_l,
+`coefs_[l - 1]` all other rows. The flat vector holds A_1, ..., A_L one after the other, each in C order.
 
-Only the slope of the loss is missing here: `Network.backward` gets it as r = dC/df from outside.
+The loss is not defined here: `Network.backward` takes its slope r = dC/df as an argument.
 """
 
 from collections.abc import Sequence
@@ -19,20 +19,21 @@ from skrelu._core.arrays import Array, Parameters, Rows
 
 
 class Workspace:
-    """The arrays that the passes over a block of at most `max_rows` rows need, made once and used for every block.
+    """The arrays for the passes over a block of at most `max_rows` rows, allocated once and used for every block.
 
-    Without `copies_rows` the inputs of the first layer are left out, with `forward_only` all of the backward pass.
+    Without `copies_rows` there is no array for the inputs of the first layer, with `forward_only` none for the backward
+    pass.
 
     Attributes
     ----------
     inputs : list of ndarray of shape (n_rows, n_l + 1)
-        (z_{l-1}, 1) for l = 1..L. The column of ones is written when the workspace is made and survives every pass.
-        Without copies `inputs[0]` has no columns.
+        (z_{l-1}, 1) for l = 1..L. The column of ones is written once, and no pass changes it. Without `copies_rows`,
+        `inputs[0]` has no columns.
     outputs : list of ndarray of shape (n_rows, m_l)
-        What each layer writes: views of `inputs`, and `scores`.
+        The arrays that the layers write: views of `inputs`, and `scores`.
     deltas, is_active : list of ndarray of shape (n_rows, n_l + 1)
-        r P_l(x) for the layer below, and pos(z) of it, with a column for the bias that is computed and not used; the
-        first ones have no columns.
+        The deltas of the layer below layer l, and pos(z) of its outputs. The last column belongs to the bias; it is
+        computed and not used. The first arrays have no columns.
     zeros : list of ndarray of shape (n_rows, n_l + 1)
     scores : ndarray of shape (n_rows, n_outputs)
     """
@@ -47,7 +48,7 @@ class Workspace:
         forward_only: bool = False,
     ) -> None:
         n_features, *hidden, n_outputs = network.layer_sizes
-        # Layer 1 sends nothing further down, and needs inputs only if rows are copied beside a one.
+        # There is no delta below layer 1. It needs an array of inputs only if rows are copied beside a column of ones.
         widths = [n_features if copies_rows else -1, *hidden]
         below = [-1, *hidden]
         self.inputs: list[Array] = [np.empty((max_rows, width + 1), dtype=dtype) for width in widths]
@@ -66,7 +67,7 @@ class Workspace:
             self.is_active = [np.empty((max_rows, width + 1), dtype=bool) for width in below]
 
     def rows(self, n_rows: int) -> "Workspace":
-        """Return the first `n_rows` rows of this workspace as a workspace of their own."""
+        """Return a workspace of `n_rows` rows: views of the first rows of this one."""
         if n_rows not in self._views:
             view = object.__new__(Workspace)
             view.inputs = [array[:n_rows] for array in self.inputs]
@@ -111,7 +112,7 @@ class Network:
 
     @cached_property
     def _places(self) -> list[tuple[slice, tuple[int, int]]]:
-        """Where each A_l stands in the flat vector, and its shape."""
+        """The slice of each A_l in the flat vector, and its shape."""
         ends = np.cumsum([0] + [rows * columns for rows, columns in self.shapes]).tolist()
         return [(slice(*bounds), shape) for bounds, shape in zip(pairwise(ends), self.shapes, strict=True)]
 
@@ -126,11 +127,11 @@ class Network:
 
     @staticmethod
     def join(coefs: Sequence[Array], intercepts: Sequence[Array]) -> Array:
-        """Return the flat vector of `split`'s parts."""
+        """Return the flat vector of coefs and intercepts, the inverse of `split`."""
         return np.concatenate([part.ravel() for pair in zip(coefs, intercepts, strict=True) for part in pair])
 
     def initial_parameters(self, random_state: np.random.RandomState) -> Parameters:
-        """Draw starting weights and biases; zeros without a hidden layer, where the objective is convex.
+        """Draw starting weights and biases. Without a hidden layer the objective is convex, and they are zeros.
 
         Uniform in +-sqrt(6 / (n_l + m_l)), the choice of Glorot and Bengio, 'Understanding the difficulty of training
         deep feedforward neural networks', AISTATS 2010, which MLPClassifier makes too.
@@ -143,14 +144,14 @@ class Network:
         return parameters
 
     def forward(self, layers: Sequence[Array], block: Rows, workspace: Workspace) -> Array:
-        """Compute the scores of a block of rows, leaving (z_l, 1) of every layer in the workspace.
+        """Compute the scores of a block of rows; keep (z_l, 1) of every layer in the workspace.
 
         Parameters
         ----------
         layers : sequence of ndarray of shape (n_l + 1, m_l)
             In the workspace's dtype.
         block : ndarray of shape (n_rows, n_features + 1), or {ndarray, CSR matrix} of shape (n_rows, n_features)
-            (x, 1), which is `workspace.inputs[0]`, or x.
+            (x, 1) if it is `workspace.inputs[0]`, otherwise x.
         workspace : Workspace of n_rows rows
 
         Returns
@@ -161,7 +162,7 @@ class Network:
         inputs = workspace.inputs
         for l, (layer, output) in enumerate(zip(layers, workspace.outputs, strict=True)):
             if l > 0:
-                np.maximum(inputs[l], workspace.zeros[l], out=inputs[l])  # relu; max(1, 0) leaves the ones alone
+                np.maximum(inputs[l], workspace.zeros[l], out=inputs[l])  # relu; it does not change the column of ones
                 np.matmul(inputs[l], layer, out=output)
             elif block is inputs[0]:
                 np.matmul(block, layer, out=output)
@@ -177,14 +178,14 @@ class Network:
         slopes: Array,
         gradients: Sequence[Array],
     ) -> None:
-        """Write the gradient of the block's loss into `gradients`, shaped as `layers`, after `forward` on the block.
+        """Write the gradient of the block's loss into `gradients`, arrays of the shapes of `layers`.
 
-        delta_l, one row per sample, is r P_l(x): delta_L = r, and delta_{l-1} = (delta_l W_l) diag(pos(z_{l-1})).
-        With it equations (a) and (b) are one product per layer, over all samples of the block:
-        [grad W_l | grad b_l]^T = (z_{l-1}, 1)^T delta_l.
+        `forward` must have been called for the same block. delta_l = r P_l(x) has one row for each row of the block:
+        delta_L = r, and delta_{l-1} = (delta_l W_l) diag(pos(z_{l-1})). With it equations (a) and (b) are one product
+        per layer, over all rows of the block: [grad W_l | grad b_l]^T = (z_{l-1}, 1)^T delta_l.
 
-        A layer of one unit, such as the output for two classes, has delta_l W_l = r w^T: each column is r times a
-        number. There only r diag(pos(z)) is formed, and w kept as the `scale` of its columns for the small arrays.
+        For a layer of one unit, such as the output for two classes, delta_l W_l = r w^T: each column is r times a
+        number. Then only r diag(pos(z)) is formed. `scale` holds w, and multiplies the columns of the small arrays.
         """
         inputs, delta = workspace.inputs, slopes
         scale: Array | None = None
@@ -213,7 +214,7 @@ class Network:
 
 
 def trace_rows(layers: Sequence[Array], X: Rows) -> tuple[list[Rows], Array]:
-    """Return z_0, ..., z_{L-1} and the scores of a few rows, as `Network.forward` but in arrays of their own."""
+    """Return z_0, ..., z_{L-1} and the scores of a few rows, as `Network.forward` but in new arrays."""
     inputs = [X]
     for layer in layers[:-1]:
         inputs.append(np.maximum(inputs[-1] @ layer[:-1] + layer[-1], 0))
@@ -221,10 +222,10 @@ def trace_rows(layers: Sequence[Array], X: Rows) -> tuple[list[Rows], Array]:
 
 
 def trace_back(layers: Sequence[Array], inputs: Sequence[Rows], slopes: Array) -> list[Array]:
-    """Return delta_1, ..., delta_L of rows that `trace_rows` has seen, as `Network.backward` forms them.
+    """Return delta_1, ..., delta_L, as `Network.backward` does, from the `inputs` that `trace_rows` returned.
 
-    delta_l = r P_l(x). The derivative of r . f by W_l^T is the outer product of z_{l-1} and delta_l, and with r a unit
-    vector that is a row of the Jacobian, never written out.
+    delta_l = r P_l(x). The derivative of r . f with respect to W_l^T is the outer product of z_{l-1} and delta_l. If r
+    is a unit vector, this is a row of the Jacobian, which is never formed.
     """
     deltas = [slopes]
     for l in range(len(layers) - 1, 0, -1):
@@ -233,7 +234,7 @@ def trace_back(layers: Sequence[Array], inputs: Sequence[Rows], slopes: Array) -
 
 
 def score_rows(coefs: Sequence[Array], intercepts: Sequence[Array], X: Rows) -> Array:
-    """Return the scores of a few rows, as `Network.forward` but without its workspace."""
+    """Return the scores of a few rows, as `Network.forward` but without a workspace."""
     z = X if issparse(X) else np.ascontiguousarray(X)  # the last bits of a product depend on the order in memory
     for coef, intercept in zip(coefs[:-1], intercepts[:-1], strict=True):
         z = z @ coef

@@ -21,16 +21,16 @@ class Objective:
         return self.datafit.precision
 
     def value_and_gradient(self, parameters: Parameters) -> tuple[float, Parameters]:
-        """Return F / S and its gradient, both in float64; either may be infinite or NaN where scores overflow."""
+        """Return F / S and its gradient in float64. Both may be infinite or NaN if scores overflow."""
         value, gradient = self.datafit.value_and_gradient(parameters)
-        penalty, pull = self._relative_penalty.value_and_gradient(parameters)
-        gradient += pull
+        penalty, penalty_gradient = self._relative_penalty.value_and_gradient(parameters)
+        gradient += penalty_gradient
         return value + penalty, gradient
 
     def value(self, parameters: Parameters) -> float:
-        """Return F / S alone, for the price of a forward pass."""
+        """Return F / S without its gradient: this takes a forward pass only."""
         return self.datafit.value(parameters) + self._relative_penalty.value(parameters)
 
     def penalty_value(self, parameters: Parameters) -> float:
-        """Return the penalty over S alone."""
+        """Return the penalty divided by S."""
         return self._relative_penalty.value(parameters)

@@ -1,6 +1,6 @@
 """The penalty 1/2 sum_g alpha_g ||W_g||^2 over groups g of weights; biases are in no group.
 
-A group is all weights, those of a layer, or those of an input feature.
+A group is all weights, the weights of a layer, or the weights of an input feature.
 """
 
 from dataclasses import dataclass, replace
@@ -20,8 +20,8 @@ class Penalty:
     ----------
     network : Network
     grouping : {'shared', 'layer', 'feature'}
-        One group; one for each layer; or one for each input feature (a row of `coefs_[0]`) and a last one for all
-        later layers, which without a hidden layer is empty.
+        'shared': one group. 'layer': one for each layer. 'feature': one for each input feature (a row of `coefs_[0]`)
+        and a last one for all later layers; without a hidden layer the last one is empty.
     alphas : ndarray of shape (n_groups,)
     """
 
@@ -31,7 +31,7 @@ class Penalty:
 
     @classmethod
     def of(cls, network: Network, grouping: str, alpha: float | Array = 1.0) -> "Penalty":
-        """Return the penalty with one alpha in all groups, or with one for each."""
+        """Return the penalty with the same alpha in all groups, or with an array of one alpha for each group."""
         n_groups = {"shared": 1, "layer": len(network.shapes), "feature": network.layer_sizes[0] + 1}[grouping]
         return cls(network, grouping, np.full(n_groups, alpha, dtype=np.float64))
 
@@ -49,12 +49,12 @@ class Penalty:
         return 0.5 * float(gradient @ parameters), gradient
 
     def value(self, parameters: Parameters) -> float:
-        """Return the penalty alone."""
+        """Return the penalty without its gradient."""
         return self.value_and_gradient(parameters)[0]
 
     @cached_property
     def per_layer(self) -> list[Array]:
-        """The alpha of each layer: a number, or for the first layer perhaps an array of shape (n_features,)."""
+        """The alpha of each layer: a number, or for a first layer grouped by feature an array of (n_features,)."""
         n_layers = len(self.network.shapes)
         if self.is_by_feature:
             return [self.alphas[:-1]] + [self.alphas[-1]] * (n_layers - 1)
@@ -63,13 +63,16 @@ class Penalty:
     @cached_property
     def per_parameter(self) -> Parameters:
         """The alpha of each entry of the flat parameter vector, 0 for biases."""
-        spread = np.zeros(self.network.n_parameters)
-        for weights, alpha in zip(self.network.split(spread)[0], self.per_layer, strict=True):
+        alphas = np.zeros(self.network.n_parameters)
+        for weights, alpha in zip(self.network.split(alphas)[0], self.per_layer, strict=True):
             weights[...] = alpha[:, np.newaxis] if np.ndim(alpha) else alpha
-        return spread
+        return alphas
 
     def add_up(self, figures: list[Array]) -> Array:
-        """Return the sum for each group of figures that are given by layer, for the first layer perhaps by feature."""
+        """Return the sum of the figures in each group.
+
+        `figures` has a number for each layer; grouped by feature, for the first layer an array of one for each feature.
+        """
         if self.grouping == "shared":
             return np.array([sum(float(np.sum(figure)) for figure in figures)])
         if self.is_by_feature:

@@ -9,17 +9,20 @@ from skrelu._core.blocks import RowBlocks, choose_block_rows
 from skrelu._core.network import Network, Workspace, score_rows
 from skrelu._core.threads import Team, count_threads
 
-# Products of fewer multiply-adds are done by one thread of BLAS anyway, so it need not be held to one.
-_SERIAL_WORK = 8192
-_FEW_ROWS = 16  # for which copying the weights into one vector would cost more than the products
+# BLAS computes a product of fewer multiply-adds in one thread anyway, so it need not be held to one thread.
+_MIN_THREADED_MULTIPLY_ADDS = 8192
+_MAX_ROWS_WITHOUT_BLOCKS = 16  # so few that a copy of the weights into one vector would cost more than the products
 
 
 @np.errstate(all="ignore")
 def compute_scores(coefs: Sequence[Array], intercepts: Sequence[Array], X: Rows, n_jobs: int | None) -> Array:
-    """Return the scores of all rows of X, of shape (n_samples, n_outputs), in the wider dtype of X and weights."""
-    if X.shape[0] * max(coef.size for coef in coefs) < _SERIAL_WORK:
+    """Return the scores of all rows of X, of shape (n_samples, n_outputs), in the wider of the dtypes of X and weights.
+
+    `n_jobs` is the number of threads, as in the estimators.
+    """
+    if X.shape[0] * max(coef.size for coef in coefs) < _MIN_THREADED_MULTIPLY_ADDS:
         return score_rows(coefs, intercepts, X)
-    if X.shape[0] <= _FEW_ROWS:
+    if X.shape[0] <= _MAX_ROWS_WITHOUT_BLOCKS:
         with Team(1):
             return score_rows(coefs, intercepts, X)
     network, parameters = Network.of(coefs), Network.join(coefs, intercepts)

@@ -1,8 +1,9 @@
-"""The terms of the Gauss-Newton curvature, or a sample of them.
+"""The terms of the Gauss-Newton curvature: all of them, or some that are drawn.
 
-G = sum_i s_i J_i^T Lambda_i J_i is a sum over rows i and, with a root Lambda_i = sum_k l_ik l_ik^T of the loss's own
-curvature, over pairs (i, k): each pair is one term g g^T with g = sqrt(s_i) J_i^T l_ik. A few thousand terms carry most
-of it, if they are drawn by their length: where most rows are already certain, few rows carry nearly everything.
+G = sum_i s_i J_i^T Lambda_i J_i is a sum over rows i. With a root of the loss's own second derivative,
+Lambda_i = sum_k l_ik l_ik^T, it is a sum over pairs (i, k): each pair is one term g g^T with g = sqrt(s_i) J_i^T l_ik.
+A few thousand terms make up most of G, if long vectors g are drawn more often than short ones. When the model is
+certain of most rows, a few rows make up nearly all of G.
 """
 
 from dataclasses import dataclass
@@ -21,11 +22,11 @@ class Terms:
     rows : {ndarray, CSR matrix} of shape (m, n_features)
         In float64.
     slopes : ndarray of shape (m, n_outputs)
-        sqrt(s_i / pi_ik) l_ik, what the backward pass makes the term of.
+        sqrt(s_i / pi_ik) l_ik, the slopes from which the backward pass computes the vector g.
     inclusion : ndarray of shape (m,)
-        The probabilities pi_ik.
+        The probabilities pi_ik of being drawn.
     numbers : ndarray of shape (m,)
-        i n_outputs + k, ascending.
+        i n_outputs + k, in ascending order.
     """
 
     rows: Rows
@@ -40,12 +41,12 @@ class Terms:
 
 
 class PrioritySample:
-    """At most `n_items` of a stream of weighted items, with the probability of each to be among them.
+    """At most `n_items` of a stream of weighted items, each with the probability of being kept.
 
-    Item i of weight w_i gets the priority w_i / u_i, u_i uniform in (0, 1], and those of highest priority stay. With
-    tau the highest priority of the others, i was kept with probability min(1, w_i / tau), and weighting by its inverse
-    makes every sum over the sample unbiased. Items that outweigh the rest are kept for certain, as all are if they are
-    few.
+    Item i of weight w_i has the priority w_i / u_i, with u_i uniform in (0, 1]. The items of highest priority are kept.
+    Let tau be the highest priority of the items that are not. Then item i was kept with probability min(1, w_i / tau),
+    and a sum over the kept items is unbiased if each is weighted by the inverse of its probability. An item of a very
+    large weight is certain to be kept, and so are all items if there are at most `n_items`.
 
     References
     ----------
@@ -59,17 +60,17 @@ class PrioritySample:
         self._priorities = np.empty(0)
 
     def choose(self, numbers: Array, weights: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-        """Return (numbers, weights, priorities) of those items of a block that may stay."""
+        """Return (numbers, weights, priorities) of the items of a block that may be kept."""
         priorities = weights / (1 - rng.random(len(weights)))
         return self._highest(numbers, weights, priorities)
 
     def add(self, chosen: tuple[Array, Array, Array]) -> None:
-        """Take what `choose` returned for the next block."""
+        """Add the items that `choose` returned for the next block."""
         parts = zip((self.numbers, self._weights, self._priorities), chosen, strict=True)
         self.numbers, self._weights, self._priorities = self._highest(*(np.concatenate(part) for part in parts))
 
     def result(self) -> tuple[Array, Array]:
-        """Return the numbers of the items kept, in ascending order, and their probabilities."""
+        """Return the numbers of the kept items, in ascending order, and their probabilities of being kept."""
         order = np.argsort(-self._priorities, kind="stable")
         kept = np.sort(order[: self.n_items])
         threshold = self._priorities[order[self.n_items]] if len(order) > self.n_items else 0.0
@@ -79,7 +80,7 @@ class PrioritySample:
         return self.numbers[kept], inclusion
 
     def _highest(self, numbers: Array, weights: Array, priorities: Array) -> tuple[Array, Array, Array]:
-        # One more than asked for, whose priority is the threshold; a weight of 0 is no term.
+        # One item more than `n_items`: its priority is the threshold. An item of weight 0 is not a term.
         places = np.flatnonzero(weights > 0)
         if len(places) > self.n_items + 1:
             places = places[np.argpartition(-priorities[places], self.n_items)[: self.n_items + 1]]

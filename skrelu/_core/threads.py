@@ -1,7 +1,8 @@
 """A team of threads that works through blocks and merges their results in the order of the blocks.
 
-Which thread computes a block never changes a bit of the answer: the blocks are cut without regard to the number of
-threads, BLAS is held to one thread while they are computed, and the results are added first block first.
+The result is the same, bit for bit, whichever thread computes a block. The size of the blocks does not depend on the
+number of threads, BLAS is held to one thread while they are computed, and the results are added in the order of the
+blocks.
 """
 
 import os
@@ -22,13 +23,13 @@ Merge = Callable[[int], None]  # of a block
 
 @cache
 def _blas_libraries() -> list[Any]:
-    # Looking the loaded libraries up takes milliseconds, so it is done once a process.
+    # The search for the loaded libraries takes milliseconds, so it is done once in a process.
     return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 
 def _set_threads(library: Any, n_threads: int) -> None:
-    # Since threadpoolctl 3.8 `set_num_threads` does nothing in any thread but the first that called it. This module
-    # does its own counting of who holds BLAS, in all threads, so it goes past that.
+    # Since threadpoolctl 3.8 `set_num_threads` works only in the thread that called it first. This module counts the
+    # holders of BLAS in all threads itself, so it calls the library's own setter.
     getattr(library, "_real_set_num_threads", library.set_num_threads)(n_threads)
 
 
@@ -49,11 +50,11 @@ def _begin_member() -> None:
 
 
 class _BlasHold:
-    """Holds BLAS to one thread for as long as anyone asks for it.
+    """Holds BLAS to one thread while there are holders.
 
-    The limit is mostly one of the process, and several fits may overlap in several threads. If each restored what it
-    had found, the one that found the other's limit could be the last to leave and BLAS would stay at one thread for
-    good. So the first to come notes the limits and the last to go restores them.
+    The limit mostly applies to the whole process, and fits in several threads may overlap. If each fit restored the
+    limit that it found, a fit that found the limit of another one could end last, and BLAS would stay at one thread for
+    good. So the first holder saves the limits and the last one restores them.
     """
 
     def __init__(self) -> None:
@@ -62,10 +63,10 @@ class _BlasHold:
         self._before: list[int] = []
 
     def n_threads(self) -> int:
-        """Return how many threads BLAS may use when it is not held."""
+        """Return the number of threads that BLAS may use when it is not held."""
         with self._lock:
             limits = self._before if self._n_holders else self._read()
-        return max(limits) if limits else int(joblib.cpu_count())  # without a BLAS that can be asked, as on a Mac
+        return max(limits) if limits else int(joblib.cpu_count())  # if threadpoolctl knows no BLAS, as on a Mac
 
     @staticmethod
     def _read() -> list[int]:
@@ -100,7 +101,7 @@ class _BlasHold:
                 _set_threads(library, n_threads)
 
     def start_anew(self) -> None:
-        """Forget, in a forked process, the holders that were threads of its parent."""
+        """In a forked process, forget the holders, which were threads of its parent."""
         self._lock = Lock()
         if self._n_holders:
             self._n_holders = 0
@@ -152,17 +153,17 @@ class Team:
     ) -> None:
         """Call `compute(member, block)` for every block, and `merge(block)` in the order of the blocks.
 
-        `member` numbers the threads from 0, so that each can have arrays of its own. A member goes on to the next block
-        while an earlier one is missing, so that a thread that is held up holds up no other. Any member merges, one at a
-        time.
+        `member` is the number of the thread, from 0, so that each thread can have its own arrays. A member goes on to
+        the next block while an earlier one is not yet computed, so a slow thread does not delay the others. Any member
+        may merge, one at a time.
 
         Parameters
         ----------
         n_blocks : int
         compute, merge : callable
         n_ahead : int or None
-            The number of blocks, at least one for each thread, that may be computed and not merged yet: their results
-            may lie in a ring of so many places. None sets no limit.
+            The maximum number of blocks that are computed and not yet merged, at least one for each thread. Their
+            results can be kept in a ring of this many places. None sets no limit.
         """
         n_members = min(self.n_threads, n_blocks)
         if n_members <= 1:
@@ -227,11 +228,11 @@ class _Line:
             return self.next_block - 1
 
     def _hand_in(self, block: int, merge: Merge) -> None:
-        """Add a result, and merge all that are next in order unless another member is at it."""
+        """Add a result. Unless another member is merging, merge all results that are next in order."""
         with self.changed:
             self.computed.add(block)
             if self.is_merging:
-                return  # the other member will find this one
+                return  # the merging member will find this block
             self.is_merging = True
         while (following := self._following()) is not None:
             merge(following)
@@ -241,7 +242,7 @@ class _Line:
                 self.changed.notify_all()
 
     def _following(self) -> int | None:
-        """Return the next block to merge; without one, or after an error, this member merges no longer."""
+        """Return the next block to merge. If there is none, or after an error, this member stops merging."""
         with self.changed:
             if self.n_merged in self.computed and not self.failed:
                 return self.n_merged
