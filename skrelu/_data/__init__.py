@@ -1,1 +1,1 @@
-"""Parameters and data: checked, labelled, weighed, ordered and split."""
+"""Parameters and data: checks, labels, weights, order of the rows and splits."""

@@ -1,4 +1,4 @@
-"""Labels: from y to the targets of a loss, and from scores back to labels."""
+"""Labels: from y to the targets of a loss, and from scores to labels."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from skrelu._core.losses import BinaryLoss, Loss, MultinomialLoss
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels a model knows.
+    """The labels of a model, and their encoding as targets of its loss.
 
     Parameters
     ----------
@@ -33,12 +33,12 @@ class Labels:
     def of(cls, y: Array, weighed: Array | None) -> "Labels":
         """Learn the labels from y, of shape (n_samples,) or an indicator of shape (n_samples, n_outputs).
 
-        Rows outside the mask `weighed` do not count: a row of weight zero is a row that is not there.
+        `weighed` is the mask of the rows of positive weight, or None. The other rows do not count.
 
         Raises
         ------
         ValueError
-            If y does not hold classes, or just one.
+            If y does not hold classes, or only one.
         """
         check_classification_targets(y)
         kind = type_of_target(y, input_name="y")
@@ -62,7 +62,7 @@ class Labels:
 
     @classmethod
     def fitted(cls, classes: Array, n_outputs: int, out_activation: str) -> "Labels":
-        """Restore the labels from an estimator's fitted attributes."""
+        """Return the labels that an estimator's fitted attributes describe."""
         loss: Loss = MultinomialLoss() if out_activation == MultinomialLoss.out_activation else BinaryLoss()
         return cls(classes, n_outputs, loss)
 
@@ -71,9 +71,9 @@ class Labels:
         return self.n_outputs > 1 and isinstance(self.loss, BinaryLoss)
 
     def encode(self, y: Any) -> Array:
-        """Return y as the loss wants it: signs as int8 for binary losses, class indices for the multinomial one.
+        """Return y in the encoding of the loss: signs as int8 for binary losses, class indices for the multinomial one.
 
-        Labels that are not among `classes` become any other.
+        A label that is not among `classes` is encoded as one of them, not necessarily the nearest.
         """
         if self.is_multilabel:
             signs = np.full(y.shape, -1, dtype=np.int8)
@@ -85,7 +85,7 @@ class Labels:
         return indices.astype(np.int32)
 
     def class_indices(self, targets: Array) -> Array:
-        """Return for each target of one label the place of that label in `classes`."""
+        """Return the position in `classes` of each target's label; not for multilabel targets."""
         return (targets[:, 0] > 0).astype(np.int8) if self.n_outputs == 1 else targets
 
     def decode(self, scores: Array) -> Array:
@@ -97,12 +97,12 @@ class Labels:
         return self.classes[scores.argmax(axis=1)]
 
     def per_class(self, scores: Array) -> Array:
-        """Return scores with one column per class: for two classes those of the first and of the second."""
+        """Return scores with one column per class; for two classes, minus the score and the score."""
         return np.concatenate((-scores, scores), axis=1) if self.n_outputs == 1 else scores
 
 
 def check_indicator(y: Any, name: str) -> None:
-    """Refuse a 2-d y that holds anything but 0 and 1."""
+    """Raise a ValueError if a 2-d y holds other values than 0 and 1."""
     found = np.unique(y.data if sparse.issparse(y) else y)
     if not np.isin(found, [0, 1]).all():
         raise ValueError(f"{name} must be an indicator of 0 and 1 if it has several columns, got {found[:5].tolist()}.")

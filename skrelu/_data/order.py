@@ -1,9 +1,9 @@
 """The order in which the rows of a small table are summed.
 
-L-BFGS magnifies rounding: with a sum in another order it soon takes other steps, and among the many minima of a network
-it may end in another one. So the rows of a small table are put in an order that depends on their contents alone, and
-equal rows are merged into one of their total weight. Then neither the order of the rows nor integer weights in place
-of repeated rows change a bit of the model. docs/decisions/0004 has the reasons.
+L-BFGS magnifies rounding errors. If a sum is taken in another order, it soon takes other steps, and it may end in
+another of the many minima of a network. So the rows of a small table are put in an order that depends on their contents
+alone, and equal rows are merged into one row of their total weight. Then neither the order of the rows nor integer
+weights in place of repeated rows change a bit of the model. docs/decisions/0004 has the reasons.
 """
 
 from dataclasses import replace
@@ -28,7 +28,7 @@ def is_small(rows: WeightedRows) -> bool:
 
 
 def rank_rows(rows: WeightedRows, numbers: Array) -> Array:
-    """Return the rank of each row's contents (values and targets), equal for equal rows; 0 where it is not asked for.
+    """Return the rank of each row by its contents (values and targets); equal rows have equal ranks.
 
     Parameters
     ----------
@@ -39,6 +39,7 @@ def rank_rows(rows: WeightedRows, numbers: Array) -> Array:
     Returns
     -------
     ranks : ndarray of shape (n_samples,)
+        0 for rows that are not ranked.
     """
     contents = _contents(rows.X[numbers], rows.targets[numbers])
     order = sorted(range(len(numbers)), key=contents.__getitem__)
@@ -55,9 +56,9 @@ def in_canonical_order(rows: WeightedRows, *, merge: bool, ranks: Array | None =
     ----------
     rows : WeightedRows
     merge : bool
-        Whether to merge equal rows into one of their total weight.
+        Whether to merge equal rows into one row of their total weight.
     ranks : ndarray of shape (n_samples,) or None
-        What `rank_rows` says of these rows, if it was asked before.
+        The result of `rank_rows` for these rows, if it is known.
     """
     if not is_small(rows):
         return rows
@@ -80,7 +81,7 @@ def in_canonical_order(rows: WeightedRows, *, merge: bool, ranks: Array | None =
 
 
 def _contents(X: Rows, targets: Array) -> list[Any]:
-    """Return for each row something that compares as its values and targets do."""
+    """Return a sort key for each row: two keys are equal if the rows have the same values and targets."""
     per_row = targets.reshape(len(targets), -1).tolist()
     if not sparse.issparse(X):
         return list(zip(X.tolist(), per_row, strict=True))

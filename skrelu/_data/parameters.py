@@ -1,4 +1,4 @@
-"""Hyper-parameters, checked before work begins; an error names the parameter, what was given and what is allowed."""
+"""Checks of hyper-parameters before work begins. An error names the parameter, its value and the allowed values."""
 
 from numbers import Integral, Real
 from typing import Any
@@ -10,7 +10,7 @@ from skrelu._core.arrays import Array
 
 
 def check_hidden_layer_sizes(value: Any) -> tuple[int, ...]:
-    """Return `hidden_layer_sizes` as a tuple of int; an int stands for one layer, an empty sequence for none."""
+    """Return `hidden_layer_sizes` as a tuple of int; an int means one layer, an empty sequence no hidden layer."""
     if _is_integer(value):
         sizes = [value]
     elif isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1):
@@ -29,7 +29,13 @@ def _is_integer(value: Any) -> bool:
 
 
 def check_parameters(estimator: Any) -> None:
-    """Raise a TypeError or a ValueError that names the first invalid hyper-parameter, layers and alpha apart."""
+    """Check all hyper-parameters except `hidden_layer_sizes` and `alpha`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is not valid; the message names the first such parameter.
+    """
     _check_number(estimator, "tol", Real, "in [0, inf)", lambda value: 0 <= value < np.inf)
     _check_number(estimator, "validation_fraction", Real, "in (0, 1)", lambda value: 0 < value < 1)
     if not isinstance(estimator.n_curvature_terms, str) or estimator.n_curvature_terms != "auto":
@@ -62,7 +68,7 @@ def check_parameters(estimator: Any) -> None:
 
 
 def check_alpha(estimator: Any, n_layers: int) -> None:
-    """Raise a TypeError or a ValueError unless alpha is 'evidence', a number, or one for each layer."""
+    """Raise a TypeError or a ValueError unless alpha is 'evidence', a number, or a number for each layer."""
     alpha = estimator.alpha
     allowed = f"a number in [0, inf), 'evidence', or a sequence of {n_layers} number(s), one for each layer"
     if isinstance(alpha, str):
@@ -108,7 +114,7 @@ def _check_class_weight_values(class_weight: Any) -> None:
 
 
 def check_alphas(value: Any) -> Array:
-    """Return the penalties to choose from as an ascending float64 array; an integer asks for that many."""
+    """Return `alphas` as a float64 array in ascending order; an integer n stands for n values from 0.01 to 100."""
     if _is_integer(value):
         if value < 2:
             raise ValueError(f"alphas must be an integer >= 2, or numbers > 0 to choose from, got {value!r}.")

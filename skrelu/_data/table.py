@@ -1,4 +1,4 @@
-"""The table of a fit: checked, labelled and encoded once."""
+"""The table of a fit: its rows are checked and their labels encoded once."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,9 +25,9 @@ class Table:
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         The caller's labels.
     labels : Labels
-        Those of the rows of positive weight.
+        The labels of the rows of positive weight.
     targets : ndarray
-        y as `labels` encodes it.
+        y in the encoding of `labels`.
     sample_weight : ndarray of shape (n_samples,) or None
         The caller's weights.
     class_weight : dict, 'balanced' or None
@@ -56,9 +56,9 @@ class Table:
         return cls(X, y, labels, labels.encode(y), weights, estimator.class_weight)
 
     def rows(self, numbers: Array | None = None) -> WeightedRows:
-        """Return the rows of these numbers, weighed, or all; a number that is there several times counts as often.
+        """Return the rows of these numbers with their weights, or all rows.
 
-        'balanced' counts these rows.
+        A row counts as often as its number occurs. class_weight='balanced' counts these rows only.
         """
         if numbers is None:
             return weigh_rows(self.X, self.labels, self.targets, self._factors, self.sample_weight)
@@ -67,7 +67,7 @@ class Table:
         return weigh_rows(self.X, self.labels, self.targets, factors, weights)
 
     def validation_rows(self, estimator: Any, X: Any, y: Any, sample_weight: Any) -> WeightedRows:
-        """Check the caller's validation data and weigh them with the class weights of this table.
+        """Check the caller's validation data; return them with weights that include the class weights of this table.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Data and labels, checked and converted before work begins; an error names what was given and what is allowed."""
+"""Checks and conversions of data and labels before work begins. An error names the value and the allowed values."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ FLOAT_DTYPES = (np.float64, np.float32)
 
 
 def validate_rows(estimator: Any, X: Any, *args: Any, **options: Any) -> Any:
-    """Call scikit-learn's `validate_data`, which converts X to CSR or to a dtype that is computed in, without noise."""
+    """Return X as a CSR matrix or an array of float64 or float32, from scikit-learn's `validate_data`."""
     try:
-        with np.errstate(all="ignore"):  # the sum that looks for NaN may overflow
+        with np.errstate(all="ignore"):  # scikit-learn looks for NaN by a sum, which may overflow
             return validate_data(estimator, X, *args, accept_sparse="csr", dtype=FLOAT_DTYPES, **options)
     except (ValueError, TypeError) as error:
         is_promotion = isinstance(error, np.exceptions.DTypePromotionError)  # dates beside numbers
@@ -26,9 +26,9 @@ def validate_rows(estimator: Any, X: Any, *args: Any, **options: Any) -> Any:
 
 
 def validate_rows_and_labels(estimator: Any, X: Any, y: Any, name: str, *, reset: bool) -> tuple[Rows, Array]:
-    """Return X in a dtype that is computed in, and y as an array: 1-d, or 2-d with several columns.
+    """Return X in float64 or float32, and y as an array: 1-d, or 2-d with several columns.
 
-    `name` is that of y: 'y' or 'y_val'.
+    `name` is the name of y in messages: 'y' or 'y_val'.
     """
     check_each_label(y, name)
     n_needed = 2 if name == "y" else 1
@@ -45,13 +45,14 @@ def largest_value(X: Rows) -> float:
 
 
 def check_each_label(y: Any, name: str) -> None:
-    """Refuse labels that are missing, or partly strings: NumPy would turn them all into strings, or fail to sort them.
+    """Raise an error if a label is missing, or if only some of the labels are strings.
 
-    Of a column in a data frame, whatever it holds, this looks at the labels that NumPy makes of it.
+    NumPy would turn all labels into strings, or could not sort them. A column of a data frame is first converted to an
+    array of NumPy.
     """
     try:
         labels = np.array(y, dtype=object) if isinstance(y, list | tuple) else np.asarray(y)
-    except ValueError:  # rows of several lengths, which scikit-learn refuses
+    except ValueError:  # rows of different lengths; scikit-learn raises an error for them later
         return
     flat, kinds = labels.ravel(), set[type]()
     if labels.dtype.kind in "mM":
@@ -60,7 +61,7 @@ def check_each_label(y: Any, name: str) -> None:
         kinds = set(map(type, flat))
         unsure = tuple(kind for kind in kinds if _may_be_missing(kind))
         are_missing = np.array([isinstance(label, unsure) and _is_missing(label) for label in flat] if unsure else [])
-    else:  # missing numbers are NaN by now, and found with X's
+    else:  # a missing number is NaN here, and scikit-learn's check finds it
         return
     if are_missing.any():
         place = int(are_missing.argmax())
@@ -70,7 +71,7 @@ def check_each_label(y: Any, name: str) -> None:
         raise TypeError(f"{name} must hold labels of one kind, got a mix of strings and other objects.")
 
 
-# pandas need not be there to tell its NA by, and NA is not equal to anything, not even to itself.
+# pandas need not be installed, so its NA is found by the name of its type. NaN and NaT are not equal to themselves.
 def _may_be_missing(kind: type) -> bool:
     missing = kind.__name__ in ("NoneType", "NAType", "NaTType")
     return missing or issubclass(kind, float | np.floating | np.datetime64 | np.timedelta64)
@@ -86,7 +87,7 @@ def check_sample_weight(sample_weight: Any, X: Rows, name: str = "sample_weight"
     Raises
     ------
     ValueError
-        If they are not finite, negative, all zero, or not one per row.
+        If weights are not finite, or negative, or all zero, or if there is not one for each row.
     """
     if sample_weight is None:
         return None
@@ -102,7 +103,7 @@ def check_sample_weight(sample_weight: Any, X: Rows, name: str = "sample_weight"
 
 
 def check_class_weight(class_weight: Any, labels: Labels) -> None:
-    """Refuse weights for classes that are not there, and weights where rows have several labels."""
+    """Raise a ValueError if there are weights of classes that y does not hold, or weights with multilabel targets."""
     if class_weight is None:
         return
     if labels.is_multilabel:
@@ -117,7 +118,7 @@ def check_class_weight(class_weight: Any, labels: Labels) -> None:
 
 
 def check_known_labels(y_val: Array, labels: Labels) -> None:
-    """Refuse validation labels that the training labels do not include, or of another shape."""
+    """Raise a ValueError if a validation label is not among the training labels, or if y_val has another shape."""
     n_columns = 1 if y_val.ndim == 1 else y_val.shape[1]
     if n_columns != (labels.n_outputs if labels.is_multilabel else 1):
         raise ValueError(f"y_val must be like y, got shape {y_val.shape} for {labels.n_outputs} output(s).")
