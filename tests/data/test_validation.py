@@ -106,7 +106,7 @@ class TestLabels:
             ([["a"], [1]] * 20, TypeError, "y must hold labels of one kind"),
             ([[0, 1], [1, None]] * 20, ValueError, "row 1 has none: None"),
             (np.array(["2020-01-01", "NaT"] * 20, dtype="M8[D]"), ValueError, "row 1 has none: np.datetime64"),
-            ([np.datetime64("2020-01-01"), np.datetime64("NaT")] * 20, ValueError, "row 1 has none: np.datetime64"),
+            (list(np.array(["2020-01-01", "NaT"] * 20, dtype="M8[D]")), ValueError, "row 1 has none: np.datetime64"),
         ],
     )
     @pytest.mark.parametrize("name", ["y", "y_val"])
