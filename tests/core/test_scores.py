@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
@@ -19,3 +20,20 @@ def test_memory_mapped_rows_are_read_block_by_block(tmp_path):
     assert_allclose(compute_scores(W, b, X[:5], 2), scores[:5], rtol=1e-12)  # few rows take a shorter way
     assert_allclose(compute_scores(W, b, sparse.csr_array(X[:5]), 2), scores[:5], rtol=1e-12)
     assert_allclose(scores[17], literal.score([w.T for w in W], b, X[17]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_rows", [2, 5000])
+@pytest.mark.parametrize(
+    ("of_X", "of_weights", "expected"), [("f4", "f4", "f4"), ("f4", "f8", "f8"), ("f8", "f4", "f8")]
+)
+def test_scores_are_of_the_wider_dtype(of_X, of_weights, expected, n_rows):
+    rng = np.random.RandomState(0)
+    W, b = (
+        [part.astype(of_weights) for part in parts]
+        for parts in ([rng.randn(3, 4), rng.randn(4, 2)], [rng.randn(4), rng.randn(2)])
+    )
+    X = (1e3 * rng.randn(n_rows, 3)).astype(of_X)
+    scores = compute_scores(W, b, X, 1)
+    assert scores.dtype == np.dtype(expected)
+    exact = literal.score([w.T.astype(float) for w in W], [bias.astype(float) for bias in b], X[1].astype(float))
+    assert_allclose(scores[1], exact, rtol=1e-4 if expected == "f4" else 1e-11)

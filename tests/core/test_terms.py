@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 
 from skrelu._core.terms import PrioritySample, Terms
 from skrelu._core.threads import Team
@@ -115,13 +116,15 @@ def test_the_slopes_of_a_row_are_a_root_of_its_curvature(kind):
         assert_allclose(root.T @ root, expected, rtol=1e-9, atol=1e-14)
 
 
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("hidden", [(), (4,)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_terms_are_drawn_by_the_squared_norm_of_their_last_layer(kind):
+def test_terms_are_drawn_by_the_squared_norm_of_their_last_layer(kind, hidden, container):
     """s_i ||l_ik||^2 (1 + ||z_{i,L-1}||^2): probabilities below one are in these proportions."""
-    problem = make_problem(kind, (4,), n_samples=60)
+    problem = make_problem(kind, hidden, n_samples=60)
     s = np.random.RandomState(0).uniform(0.5, 2, len(problem.X))
     with Team(1) as team:
-        datafit, parameters = make_datafit(problem, team, sample_weight=s)
+        datafit, parameters = make_datafit(problem, team, container(problem.X), sample_weight=s)
         every = datafit.sample_terms(parameters, 10**6, 0)
         drawn = datafit.sample_terms(parameters, 20, 0)
     squared_norms = []

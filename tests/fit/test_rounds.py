@@ -1,6 +1,7 @@
 """The rounds of the evidence: what each does, what ends them, and the weaker penalties that are tried after them."""
 
-from itertools import pairwise
+from dataclasses import replace
+from itertools import cycle, pairwise
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -120,6 +121,33 @@ class TestRounds:
         assert [round_.penalty.alphas[0] for round_ in course.rounds] == [1.0, 2.0] * 20 + [1.0]
         assert descent.n_iter < 2500
         assert course.solution.outcome is Outcome.ALPHA
+
+    def test_with_less_than_one_weight_determined_alpha_may_go_where_it_likes(self, monkeypatch):
+        """Features that small leave gamma near 0, where a factor of 2 in alpha changes nothing."""
+        self.never_settle(monkeypatch)
+        problem = learnable(hidden=())
+        problem.X = problem.X / 1000
+        with Team(1) as team:
+            course, *_ = descend(team, problem)
+        assert course.rounds[0].gamma < 0.01
+        assert [round_.penalty.alphas[0] for round_ in course.rounds] == [1.0, 2.0]
+        assert course.solution.outcome.is_converged
+
+    def test_a_round_that_saw_too_few_terms_is_followed_by_one_that_sees_more(self, monkeypatch):
+        """And each measurement begins with the mean leverage that the one before it has found."""
+        self.never_settle(monkeypatch)
+        original, asked, leverages = Evidence.measure, [], cycle([0.2, 0.5, 0.3, 0.4])
+
+        def measure(self, objective, parameters, n_terms, *, value, mean_leverage):
+            asked.append((n_terms, mean_leverage))
+            measurement = original(self, objective, parameters, n_terms, value=value)
+            return replace(measurement, curvature=SimpleNamespace(mean_leverage=next(leverages)))
+
+        monkeypatch.setattr(Evidence, "measure", measure)
+        problem = learnable(n_samples=1001, hidden=())
+        with Team(1) as team:
+            descend(team, problem, evidence=Evidence(None, 0), tol=0.0, validate=lambda parameters: 0.0)
+        assert asked[:5] == [(500, 0.0), (500, 0.2), (1000, 0.5), (1000, 0.3), (2000, 0.4)]
 
     def test_a_limit_within_a_round_is_named_and_nothing_is_measured_there(self):
         with Team(1) as team:
@@ -259,6 +287,30 @@ class TestWhichPenaltyIsKept:
             objective = Objective(datafit, Penalty.of(datafit.network, "shared", alpha))
             iterate = Iterate(1, parameters, objective.value(parameters), parameters)
             assert _penalty_outweighs_loss(objective, iterate) is (ratio > 1)
+
+    @pytest.mark.parametrize("is_kept", [True, False])
+    def test_the_measurement_is_that_of_the_penalty_that_is_kept(self, is_kept, monkeypatch):
+        """After one trial with a quarter of alpha, against the full matrix."""
+        outweighs = iter([True, False])
+        monkeypatch.setattr("skrelu._fit.rounds._penalty_outweighs_loss", lambda *_: next(outweighs))
+        monkeypatch.setattr(_Judgement, "is_better_than", lambda *_: is_kept)
+        problem = learnable()
+        with Team(1) as team:
+            course, descent, _ = descend(team, problem)
+            datafit, _ = make_datafit(problem, team)
+        before, last = course.rounds[-2:] if is_kept else (course.rounds[-1], None)
+        (alpha,) = course.penalty.alphas
+        assert alpha == before.penalty.alphas[0] / (4 if is_kept else 1)
+        assert (course.solution.iterate.number == descent.n_iter) is is_kept
+        coefs, intercepts = datafit.network.split(course.solution.iterate.parameters)
+        W = [coef.T for coef in coefs]
+        G = literal.curvature(W, intercepts, problem.X, False)
+        loss, *_ = literal.loss_and_gradient(W, intercepts, problem.X, problem.targets, alpha=alpha)
+        expected = -loss - 0.5 * np.linalg.slogdet(np.eye(len(G)) + G / alpha)[1]
+        assert_allclose(course.measurement.log_evidence, expected, rtol=1e-9)
+        if is_kept:
+            assert before.first_iter < last.first_iter < last.last_iter == descent.n_iter
+            assert_allclose(last.log_evidence, expected, rtol=1e-9)
 
 
 class TestEnd:

@@ -121,3 +121,31 @@ def test_repeated_rows_are_weights(kind):
         by_weight.effective_parameters(by_feature=False), by_rows.effective_parameters(by_feature=False), rtol=1e-10
     )
     assert_allclose(by_weight.log_determinant, by_rows.log_determinant, rtol=1e-10)
+
+
+@pytest.mark.parametrize("guess", [0.0, 0.3])
+def test_the_first_correction_is_a_guess_and_the_leverages_are_those_of_the_dense_inverse(guess):
+    """c = 1 - h (1 - pi) with h guessed; the mean leverage counts a term by what is missing of it, 1 - pi."""
+    problem = make_problem("binary", (4,), n_samples=40)
+    curvature = make_curvature(problem, [2.0, 2.0], n_terms=15, mean_leverage=guess)
+    pi = curvature.terms.inclusion
+    c = 1 - guess * (1 - pi)
+    assert 0 < np.count_nonzero(pi == 1) < 15
+    assert_allclose(curvature.damping, c, rtol=1e-14)
+    tangents = curvature.tangents
+    parts = [zip(tangents.inputs, tangents.deltas, strict=True) for _ in pi]
+    gammas = [np.concatenate([np.outer(z[t], d[t]).ravel() for z, d in part]) for t, part in enumerate(parts)]
+    K = np.array(gammas) @ np.array(gammas).T / 2.0
+    leverages = np.diag(np.linalg.solve(np.diag(c) + K, K))
+    assert_allclose(curvature.mean_leverage, np.average(leverages, weights=1 - pi), rtol=1e-9)
+    assert make_curvature(problem, [2.0, 2.0], mean_leverage=guess).mean_leverage == 0
+
+
+def test_the_correction_is_a_fixed_point():
+    """c = (1 - h) / (1 - pi h), h the leverage of a term."""
+    problem = make_problem("binary", (4,), n_samples=40)
+    curvature = make_curvature(problem, [2.0, 2.0], n_terms=15, n_corrections=200)
+    pi, c = curvature.terms.inclusion, curvature.damping
+    kernel = curvature.tangents.kernel(curvature.tangents, [2.0, 2.0])
+    h = np.diag(np.linalg.solve(np.diag(c) + kernel, kernel))
+    assert_allclose(c, (1 - h) / (1 - pi * h), rtol=1e-6, atol=1e-9)  # one of them tends to 0

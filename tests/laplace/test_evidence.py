@@ -11,6 +11,7 @@ from skrelu._core.network import Network
 from skrelu._core.objective import Objective
 from skrelu._core.penalty import Penalty
 from skrelu._core.threads import Team
+from skrelu._laplace.curvature import Curvature
 from skrelu._laplace.evidence import Evidence
 from skrelu._laplace.measurement import Measurement
 from tests import literal
@@ -98,6 +99,12 @@ class TestMeasure:
         assert_allclose(np.mean([measurement.gamma for measurement in measured]), gammas, rtol=0.02)
         errors = np.array([measurement.log_evidence for measurement in measured]) - log_evidence
         assert abs(errors.mean()) < 0.2
+
+    def test_gammas_that_round_below_zero_are_zero(self, monkeypatch):
+        monkeypatch.setattr(Curvature, "effective_parameters", lambda *_, **options: [np.array(-1e-17), np.array(2.0)])
+        with Team(1) as team:
+            objective, parameters = make_objective(make_problem("binary", (4,)), team, "layer")
+            assert Evidence(None, 0).measure(objective, parameters, ALL).gammas.tolist() == [0.0, 2.0]
 
     def test_rows_without_curvature(self):
         """Scores of +-1e6 leave p (1 - p) = 0 to the last digit."""
