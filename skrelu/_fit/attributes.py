@@ -1,4 +1,4 @@
-"""The fitted attributes: the network, the record of the search, and the findings of the evidence."""
+"""The fitted attributes: the network, the record of the descent, and the results of the evidence."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def _describe_run(run: Run) -> dict[str, Any]:
 
 
 def _describe_evidence(problem: Problem, run: Run) -> dict[str, Any]:
-    """Return the penalty, and what the curvature says about it where it was measured."""
+    """Return the attributes of the penalty, of the evidence and of the posterior."""
     measurement, alphas = run.measurement, run.penalty.alphas
     variances = 1 / alphas[:-1] if run.penalty.is_by_feature else None  # of the prior of each feature's weights
     curve = run.evidence_curve
@@ -72,5 +72,5 @@ def _describe_evidence(problem: Problem, run: Run) -> dict[str, Any]:
 
 
 def _unwrap(alphas: Array) -> Array:
-    """Drop the axis of the groups if there is one group."""
+    """Drop the axis of the groups if there is only one group."""
     return alphas[..., 0] if alphas.shape[-1] == 1 else alphas

@@ -1,7 +1,7 @@
-"""scikit-learn's callback protocol: no other file knows it, or the private names that it takes.
+"""scikit-learn's callback protocol. Only this file uses it and its private names.
 
-Each iterate is a task. If there are several starts, each of them is a task with its iterates below it. While a fit runs
-nothing is written on the estimator, so the hooks get the attributes of a fitted copy. docs/decisions/0005 has the
+Each iterate is a task. If there are several starts, each start is a task, and its iterates are subtasks. During a fit
+nothing is written on the estimator, so the hooks receive the attributes of a fitted copy. docs/decisions/0005 has the
 reasons.
 """
 
@@ -22,24 +22,24 @@ Fit = TypeVar("Fit", bound=Callable[..., Any])
 
 
 def with_callbacks(fit: Fit) -> Fit:
-    """Decorate `fit` as scikit-learn asks for, with its signature for type checkers."""
+    """Decorate `fit` with scikit-learn's `with_callbacks`, and keep its signature for type checkers."""
     return _with_callbacks(fit)
 
 
 @dataclass
 class FitTask:
-    """A task of a fit, with the arguments that all of its hooks are given.
+    """A task of a fit, with the arguments of its hooks.
 
     Parameters
     ----------
     context : sklearn.callback.CallbackContext or None
-        None if nobody watches the fit.
+        None if no callback watches the fit.
     estimator : estimator
-        The one on which the callbacks were set.
+        The estimator on which the callbacks were set.
     data : dict
         X, y and metadata.
     describe : callable
-        From a parameter vector to the attributes of a fitted copy that predicts there.
+        Takes a parameter vector and returns the attributes of a fitted copy with these parameters.
     """
 
     context: Any
@@ -81,7 +81,10 @@ class FitTask:
             )
 
     def end(self, attributes: dict[str, Any] | Callable[[], dict[str, Any]]) -> bool:
-        """End the task with the attributes of a fitted copy, or a function of them; True if a callback asks to stop."""
+        """End the task with the attributes of a fitted copy, or a function that returns them.
+
+        Returns True if a callback asks to stop.
+        """
         if self.context is None:
             return False
         return bool(
@@ -91,16 +94,16 @@ class FitTask:
         )
 
     def end_at(self, parameters: Parameters) -> bool:
-        """End the task at a point; True if a callback asks to stop."""
-        # A function, so that nothing is copied for callbacks that do not ask for the fitted estimator.
+        """End the task at a point; return True if a callback asks to stop."""
+        # A function, so that nothing is copied for callbacks that do not use the fitted estimator.
         return self.end(partial(self.describe, parameters))
 
 
 class IterateTasks:
-    """One task per iterate.
+    """One task for each iterate.
 
-    A task begins with the first evaluation on the way to its iterate and ends with the iterate, so there are never more
-    tasks than `max_iter`, and none for an iteration that does not take place.
+    A task begins at the first evaluation of its iteration and ends at the iterate. So there are never more tasks than
+    `max_iter`, and there is no task for an iteration that does not take place.
 
     Parameters
     ----------
@@ -121,23 +124,23 @@ class IterateTasks:
             self._open.begin_at(self._latest)
 
     def end(self, parameters: Parameters) -> bool:
-        """End the open task with a new iterate; True if a callback asks to stop."""
+        """End the open task with a new iterate; return True if a callback asks to stop."""
         assert self._open is not None, "an iterate follows an evaluation"
         self._latest = parameters
         task, self._open = self._open, None
         return task.end_at(parameters)
 
     def close(self) -> None:
-        """End the task of a search that ended before its iterate was found."""
+        """End the open task of a descent that ended before the next iterate was found."""
         if self._open is not None:
             self.end(self._latest)
 
 
 def drop_callbacks(state: dict[str, Any], *, is_fitted: bool) -> None:
-    """Remove from an estimator's state what a saved model does not need.
+    """Remove the callbacks and their contexts from an estimator's state.
 
-    Callbacks have watched the fit of a fitted estimator; those of an unfitted one go along to workers. A copy that a
-    hook is given is no part of the fit that is under way.
+    The callbacks of an unfitted estimator are kept, as they go to the workers of joblib that will fit it. The contexts
+    belong to the fit that is under way, so the copy that a hook receives has none.
     """
     for name in ("_callback_fit_ctx", "_parent_callback_ctx", "_skl_callbacks_to_teardown"):
         state.pop(name, None)

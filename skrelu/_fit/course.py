@@ -1,4 +1,4 @@
-"""The record of a descent: its rounds, its course so far, and the run that it ends in."""
+"""Records of a descent: a round, the course of all rounds so far, and the run, which is a completed descent."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,7 +13,7 @@ from skrelu._laplace.measurement import Measurement
 
 @dataclass(frozen=True)
 class Round:
-    """Iterations under the same penalty.
+    """The iterations with one penalty.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class Round:
     last_iter : int or None
         The number of the iterate at which the evidence was measured, None if it was not.
     gamma : float
-        The number of well-determined weights there.
+        The number of well-determined weights at that iterate.
     log_evidence : float
     """
 
@@ -39,51 +39,51 @@ class Round:
 
 @dataclass
 class Course:
-    """The rounds of a descent so far, its latest solution, and what was measured there, if anything was."""
+    """The rounds of a descent so far, its latest solution, and the measurement there, None if there is none."""
 
     rounds: list[Round] = field(default_factory=list)
     solution: Solution | None = None
     measurement: Measurement | None = None
 
     def begin(self, round_: Round, solution: Solution) -> None:
-        """Add a round, with the solution that it led to."""
+        """Add a round, with its solution."""
         self.rounds.append(round_)
         self.solution = solution
 
     def end(self, outcome: Outcome) -> None:
-        """Give the solution another outcome."""
+        """Replace the outcome of the latest solution."""
         assert self.solution is not None, "a round comes first"
         self.solution = replace(self.solution, outcome=outcome)
 
     @property
     def penalty(self) -> Penalty:
-        """The penalty of the solution."""
+        """The penalty of the latest solution."""
         return self.rounds[-1].penalty
 
     def penalty_at(self, iterate: Iterate) -> Penalty:
-        """Return the penalty under which an iterate was found."""
+        """Return the penalty with which an iterate was found."""
         earlier = [round_.penalty for round_ in self.rounds if round_.first_iter < iterate.number]
         return earlier[-1] if earlier else self.rounds[0].penalty
 
 
 @dataclass(frozen=True)
 class Run:
-    """A descent that has ended.
+    """A completed descent.
 
     Attributes
     ----------
     kept : Iterate
-        The best iterate: of the highest validation score, else of the lowest objective.
+        The best iterate: that of the highest validation score or, without validation, of the lowest objective.
     score : float or None
-        Its validation score (minus the log-loss in nats), None without validation.
+        The validation score of that iterate (minus the log-loss in nats), None without validation.
     loss_curve : list of float
     validation_scores : list of float or None
     n_evaluations : int
     outcome : Outcome
     penalty : Penalty
-        The penalty under which it was found.
+        The penalty with which that iterate was found.
     measurement : Measurement or None
-        The evidence there, if it is wanted and finite.
+        The measurement at that iterate, if it was asked for and is finite.
     evidence_curve : dict or None
         The fitted attribute of that name.
     """

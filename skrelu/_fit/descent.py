@@ -1,4 +1,4 @@
-"""The descent from one start: runs of L-BFGS that share a budget, a monitor and the tasks of the callbacks."""
+"""The descent from one start: minimisations by L-BFGS that share a budget, a monitor and the tasks of the callbacks."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from skrelu._fit.solver import Iterate, Solution, minimize
 
 @dataclass(frozen=True)
 class Limits:
-    """The hyper-parameters that end a descent, named as on the estimator."""
+    """The hyper-parameters that end a descent, with the names that they have on the estimator."""
 
     max_iter: int
     max_fun: int
@@ -21,7 +21,7 @@ class Limits:
 
 
 class Descent:
-    """Runs L-BFGS, once or several times, within one budget of iterations and evaluations.
+    """One or several minimisations by L-BFGS, within one budget of iterations and evaluations.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ class Descent:
     Attributes
     ----------
     n_iter : int
-        The iterations done.
+        The number of iterations so far.
     n_evaluations : int
-        The evaluations of the objective done.
+        The number of evaluations of the objective so far.
     """
 
     def __init__(self, limits: Limits, monitor: Monitor, tasks: IterateTasks) -> None:
@@ -46,13 +46,13 @@ class Descent:
 
     @property
     def spent(self) -> Outcome | None:
-        """The limit that is reached, if one is."""
+        """The limit that is reached, None if there is none."""
         if self.n_iter >= self.limits.max_iter:
             return Outcome.MAX_ITER
         return Outcome.MAX_FUN if self.n_evaluations >= self.limits.max_fun else None
 
     def run(self, objective: Objective, start: Parameters, n_iter: int | None = None) -> Solution:
-        """Minimise an objective from a start, in at most `n_iter` iterations, or in all that are left."""
+        """Minimise an objective from a start in at most `n_iter` iterations; None means all that are left."""
 
         def evaluate(parameters: Parameters) -> tuple[float, Parameters]:
             self._tasks.begin()

@@ -1,4 +1,4 @@
-"""The record of a search: objective and validation score of each iterate, the best one, the reason to stop."""
+"""The monitor of a descent: objective and validation score of each iterate, the best iterate, the reason to stop."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,20 +13,20 @@ from skrelu._fit.solver import Iterate, NotFiniteError
 
 @dataclass
 class Monitor:
-    """Watches one search.
+    """Watches one descent.
 
     Parameters
     ----------
     validate : callable or None
-        From a parameter vector to the mean loss on held-out rows (nats).
+        Takes a parameter vector and returns the mean loss of the validation rows (nats).
     n_iter_no_change : float
-        The search stops when more iterates in a row than this do not raise the validation score, or without
-        validation lower the objective, by `tol`.
+        The descent stops after more than this number of iterates in a row without progress: a rise of the validation
+        score or, without validation, a fall of the objective, by `tol`.
     tol : float
     verbose : bool
         Whether to print a line for each iterate.
     name : str
-        The beginning of that line.
+        The first words of that line.
 
     Attributes
     ----------
@@ -35,7 +35,8 @@ class Monitor:
     validation_scores : list of float
         Minus the validation loss after each iterate; empty without `validate`.
     best : Iterate
-        The one to keep: that of the highest validation score, else the latest, which L-BFGS makes the lowest.
+        The iterate to keep: that of the highest validation score or, without validation, the latest, which has the
+        lowest objective.
     best_score : float
         The validation score of `best`, or without validation minus its objective.
     """
@@ -53,15 +54,15 @@ class Monitor:
     _began: float = field(default_factory=perf_counter)
 
     def watch(self, iterate: Iterate) -> Outcome | None:
-        """Record an iterate and say why the search should end, if it should."""
-        if iterate.is_start and iterate.number > 0:  # a point that was seen, under another penalty
+        """Record an iterate; return the reason why the descent should end, None if it should go on."""
+        if iterate.is_start and iterate.number > 0:  # a point recorded before, with another penalty
             if self.validate is None:
                 self.best, self.best_score, self._n_without_change = iterate, -iterate.value, 0
             return None
         score = -iterate.value
         if self.validate is not None:
             score = -self.validate(iterate.parameters)
-            score = score if np.isfinite(score) else -np.inf  # scores that overflow on the held-out rows
+            score = score if np.isfinite(score) else -np.inf  # the network's scores overflow on validation rows
         if iterate.is_start and not np.isfinite(score):
             raise NotFiniteError("the validation loss is not finite at the starting point")
         if not iterate.is_start:

@@ -1,12 +1,13 @@
-"""Outcome of a fit: why it ended, and what the user can do about it."""
+"""Outcome of a fit: the reason why it ended, and advice."""
 
 from enum import Enum
 
 
 class Outcome(Enum):
-    """Why a fit ended: a status in scipy's numbers (0 converged, 1 a limit, 2 trouble, 99 stopped), a sentence, advice.
+    """The reason why a fit ended, as (status, message, advice).
 
-    The advice is empty where the fit ended as it was meant to.
+    The status is a number of scipy's: 0 converged, 1 a limit, 2 trouble, 99 stopped. The advice is empty if the fit
+    ended as it was meant to.
     """
 
     GRADIENT = (0, "the gradient is within tol", "")
@@ -64,5 +65,5 @@ class Outcome(Enum):
 
     @property
     def is_success(self) -> bool:
-        """Whether the fit ended as it was meant to: at a minimum, or where validation or a callback said so."""
+        """Whether the fit ended as it was meant to: at a minimum, by early stopping, or by a callback."""
         return self.is_converged or self in (Outcome.EARLY_STOPPING, Outcome.CALLBACK)

@@ -1,4 +1,4 @@
-"""Fits at one penalty after the other, each begun at the solution of the one before it."""
+"""A path of fits, one for each penalty, each from the solution of the one before."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from skrelu._fit.strategy import FixedAlpha
 
 @dataclass(frozen=True)
 class PathTable:
-    """A table on which paths are fitted; its rows are ranked once for all folds and alphas.
+    """A table for paths of fits; its rows are ranked once for all folds and alphas.
 
     Parameters
     ----------
     table : Table
     network : Network
     ranks : ndarray of shape (n_samples,) or None
-        Those of the rows of all training sets that are small enough to be put in order.
+        The ranks of the rows of all training sets that are small enough to be put in order.
     """
 
     table: Table
@@ -38,14 +38,14 @@ class PathTable:
 
     @classmethod
     def of(cls, table: Table, network: Network, training_sets: list[Array]) -> "PathTable":
-        """Rank the rows that the whole table and some training sets, given by row numbers, need in order."""
+        """Rank the rows of the whole table and of training sets, given by row numbers, if they are to be ordered."""
         all_rows = [table.rows(), *map(table.rows, training_sets)]
         numbers = [rows.numbers() for rows in all_rows if is_small(rows)]
         ranks = rank_rows(all_rows[0], np.unique(np.concatenate(numbers))) if numbers else None
         return cls(table, network, ranks)
 
     def problem(self, numbers: Array | None = None) -> Problem:
-        """Return the problem of the rows of these numbers, or of all."""
+        """Return the problem of the rows of these numbers; None means all rows."""
         training = in_canonical_order(self.table.rows(numbers), merge=True, ranks=self.ranks)
         return Problem(self.network, self.table.labels, training, None)
 
@@ -59,25 +59,25 @@ def fit_path(
     last_task: FitTask | None = None,
     verbose: bool = False,
 ) -> Iterator[Run]:
-    """Fit at each alpha in turn, and yield the runs; the data are put into blocks once.
+    """Fit at each alpha in turn, and yield the runs; the data are cut into blocks once.
 
     Parameters
     ----------
     problem : Problem
     alphas : ndarray of shape (n_alphas,)
     seed : int
-        Decides the start of the first fit.
+        Determines the start of the first fit.
     limits : Limits
-        Of each fit.
+        The limits of each fit.
     last_task : FitTask or None
-        The task of the last fit, which callbacks watch. Nobody watches the other fits.
+        The task of the last fit, which callbacks watch. They do not watch the other fits.
     verbose : bool
         Whether the last fit prints a line for each iterate.
 
     Raises
     ------
     KeyboardInterrupt
-        If a fit before the last watched one is interrupted.
+        If a fit without a task is interrupted.
     """
     team = Team(count_threads(None))
     datafits, start = None, problem.network.initial_parameters(np.random.RandomState(seed))
@@ -98,5 +98,5 @@ def fit_path(
         if run.outcome is Outcome.INTERRUPTED and task is None:
             raise KeyboardInterrupt
         yield run
-        # As the model is kept: in the dtype of the data.
+        # In the dtype of the data, as the model is kept.
         start = run.kept.parameters.astype(problem.training.X.dtype).astype(np.float64)

@@ -1,4 +1,4 @@
-"""The problem that one call of `fit` has to solve: network, labels and rows."""
+"""The problem of one call of `fit`: network, labels and rows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from skrelu._data.validation import largest_value
 
 @dataclass(frozen=True)
 class Problem:
-    """The network and the data, checked.
+    """The network and the checked data.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class Problem:
     labels : Labels
     training : WeightedRows
     validation : WeightedRows or None
-        The rows that early stopping watches.
+        The rows for the validation score of early stopping.
     """
 
     network: Network
@@ -53,7 +53,7 @@ class Problem:
     def starts(
         self, n_init: int, previous: Parameters | None, random_state: np.random.RandomState
     ) -> Iterator[Parameters]:
-        """Yield the starting points, the first one from the previous fit if there is one to continue."""
+        """Yield the starting points. The first one is `previous`, the parameters of the previous fit, if given."""
         for number in range(n_init):
             if number == 0 and previous is not None:
                 yield previous
@@ -61,7 +61,7 @@ class Problem:
                 yield self.network.initial_parameters(random_state)
 
     def describe_scale(self, penalty: Penalty) -> str:
-        """Say how large the numbers are, for the message of a fit that overflows."""
+        """Return a sentence on the size of the numbers and advice, for the message of a fit that overflows."""
         X = largest_value(self.training.X)
         X_val = 0.0 if self.validation is None else largest_value(self.validation.X)
         watched = "" if self.validation is None else f", the validation data up to {X_val:.3g}"

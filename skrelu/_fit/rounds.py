@@ -1,8 +1,8 @@
 """Alpha chosen by the evidence, from the training rows alone, while the network is fitted.
 
-Rounds of (1) a few iterations of L-BFGS, (2) a measurement of gamma at the point reached, (3) alpha_g <- gamma_g /
-||W_g||^2 lead to a fixed point of the evidence; then (4) L-BFGS goes on to the minimum for that alpha. Where the
-penalty outweighs the loss there, (5) weaker penalties are tried.
+A round is (1) a few iterations of L-BFGS, (2) a measurement of gamma at the point reached, and (3) the update
+alpha_g <- gamma_g / ||W_g||^2. The rounds lead to a fixed point of the evidence. Then (4) L-BFGS goes on to the minimum
+for that alpha. If the penalty outweighs the loss there, (5) weaker penalties are tried.
 """
 
 from dataclasses import dataclass
@@ -22,32 +22,32 @@ from skrelu._laplace.leave_one_out import leave_one_out_loss
 from skrelu._laplace.measurement import Measurement
 
 # docs/decisions/0007 has the measurements behind these.
-_ITERATIONS_PER_ROUND = 10  # with many, a weak first alpha would overfit before it is corrected
+_ITERATIONS_PER_ROUND = 10  # with many more, a weak first alpha would overfit before it is corrected
 _MAX_ROUNDS = 40
-_ALPHA_TOLERANCE = 0.1  # the mean change of log alpha that ends the rounds
-_WEAKER_FACTOR = 4.0  # by which alpha is divided where the penalty outweighs the loss
-_LOSS_FACTOR = 0.95  # the leave-one-out loss must fall to this part of what it was for a weaker penalty to be kept
-_MAX_OUTPUTS = 100  # for which weaker penalties are tried: leave-one-out needs the covariances of all scores
+_ALPHA_TOLERANCE = 0.1  # the rounds end at a smaller mean change of log alpha
+_ALPHA_DIVISOR = 4.0  # divides the alphas where the penalty outweighs the loss
+_MAX_LOSS_RATIO = 0.95  # of the leave-one-out losses with a weaker penalty and before it; above, it is not kept
+_MAX_OUTPUTS = 100  # with more, weaker penalties are not tried: leave-one-out needs the covariances of all scores
 
-_FINAL = {Outcome.CALLBACK, Outcome.INTERRUPTED, Outcome.EARLY_STOPPING, Outcome.MAX_FUN, Outcome.OVERFLOW}
+_FINAL_OUTCOMES = {Outcome.CALLBACK, Outcome.INTERRUPTED, Outcome.EARLY_STOPPING, Outcome.MAX_FUN, Outcome.OVERFLOW}
 
 
 @dataclass(frozen=True)
 class EvidenceRounds(Strategy):
-    """The alpha that the evidence chooses, beginning with a weak one.
+    """Alpha is chosen by the evidence, from a weak penalty on.
 
-    A weak penalty lets the network learn before it is held back; a strong one would end at dead units.
+    With a weak penalty the network learns before the penalty acts. A strong first penalty would lead to dead units.
     """
 
     evidence: Evidence
 
     def descend(self, descent: Descent, datafit: Datafit, start: Parameters) -> Course:
-        """Fit the network and choose alpha; half of the iterations at most are spent before alpha is settled."""
+        """Fit the network and choose alpha. The rounds end when half of `max_iter` iterations have been spent."""
         course = Course()
         try:
             self._settle(descent, datafit, start, course)
             assert course.solution is not None, "there is a round at least"
-            # With validation rows it is these that decide what is kept.
+            # With validation rows, their score decides which iterate is kept.
             is_judged = descent.monitor.validate is None and datafit.network.layer_sizes[-1] <= _MAX_OUTPUTS
             if is_judged and course.solution.outcome.is_converged:
                 self._weaken(descent, datafit, course)
@@ -67,7 +67,7 @@ class EvidenceRounds(Strategy):
             began = descent.n_iter
             solution = descent.run(objective, parameters, None if is_last else _ITERATIONS_PER_ROUND)
             course.begin(Round(began, penalty), solution)
-            if solution.outcome in _FINAL or is_last:
+            if solution.outcome in _FINAL_OUTCOMES or is_last:
                 if solution.outcome.is_converged and not is_settled:
                     course.end(Outcome.ALPHA)
                 return
@@ -80,14 +80,14 @@ class EvidenceRounds(Strategy):
                 measurement = self.evidence.measure(
                     objective, parameters, n_terms, value=value, mean_leverage=mean_leverage
                 )
-            except FloatingPointError:  # the fit goes on at these alphas; its last measurement tells the caller
+            except FloatingPointError:  # the fit goes on with these alphas; `Search` reports it if it persists
                 is_settled = is_last = True
                 continue
             course.rounds[-1] = course.rounds[-1].measured(descent.n_iter, measurement)
             mean_leverage = measurement.curvature.mean_leverage
             n_terms = self.evidence.next_n_terms(n_terms, mean_leverage)
             updated = self.evidence.update(measurement, parameters)
-            # With less than one weight determined, alpha may go to infinity and nothing changes any more.
+            # If less than one weight is determined, alpha may go to infinity and the fit no longer changes.
             change = np.abs(np.log(updated.alphas / penalty.alphas)) @ measurement.gammas
             is_settled = bool(change / max(measurement.gammas.sum(), 1.0) < _ALPHA_TOLERANCE)
             is_last = is_settled or 2 * descent.n_iter >= descent.limits.max_iter or len(course.rounds) == _MAX_ROUNDS
@@ -96,9 +96,9 @@ class EvidenceRounds(Strategy):
     def _weaken(self, descent: Descent, datafit: Datafit, course: Course) -> None:
         """Try weaker penalties while the penalty outweighs the loss, and keep them while they are better, step (5).
 
-        On clean tables the fixed point penalises too much: it takes the curvature as given, while with surer scores it
-        would vanish. There a fit at a quarter of the alphas is kept if the leave-one-out loss is clearly lower and the
-        evidence higher; neither is a safe judge alone.
+        On tables with little noise the fixed point penalises too much: it takes the curvature as constant, although the
+        curvature would vanish with more certain scores. A fit at a quarter of the alphas is kept if its leave-one-out
+        loss is clearly lower and its evidence higher. Neither criterion is reliable alone.
         """
         kept: _Judgement | None = None
         try:
@@ -109,7 +109,7 @@ class EvidenceRounds(Strategy):
                     break
                 kept = kept or self._judge(objective, iterate)
                 course.measurement = kept.measurement
-                weaker = course.penalty.with_alphas(course.penalty.alphas / _WEAKER_FACTOR)
+                weaker = course.penalty.with_alphas(course.penalty.alphas / _ALPHA_DIVISOR)
                 objective, began = Objective(datafit, weaker), descent.n_iter
                 trial = descent.run(objective, iterate.parameters)
                 if not trial.outcome.is_converged:
@@ -134,7 +134,7 @@ class EvidenceRounds(Strategy):
         return _Judgement(measurement, loss)
 
     def prefers(self, run: Run, other: Run) -> bool:
-        """Prefer the higher evidence, a run that could be measured, or else the lower objective."""
+        """Prefer a run with a measurement, then the higher evidence; without measurements the lower objective."""
         if run.measurement is None and other.measurement is None:
             return run.kept.value < other.kept.value
         if run.measurement is None or other.measurement is None:
@@ -154,14 +154,14 @@ class EvidenceRounds(Strategy):
 
 @dataclass(frozen=True)
 class _Judgement:
-    """The figures that decide whether a fit is kept."""
+    """The results that decide whether a fit with a weaker penalty is kept."""
 
     measurement: Measurement
     leave_one_out_loss: float
 
     def is_better_than(self, other: "_Judgement") -> bool:
         return (
-            self.leave_one_out_loss < _LOSS_FACTOR * other.leave_one_out_loss
+            self.leave_one_out_loss < _MAX_LOSS_RATIO * other.leave_one_out_loss
             and self.measurement.log_evidence > other.measurement.log_evidence
         )
 

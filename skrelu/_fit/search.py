@@ -1,4 +1,4 @@
-"""The search for the weights: one descent from each start; the best one is kept."""
+"""The search for the weights: one descent from each start, of which the best is kept."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -25,14 +25,14 @@ class Search:
     ----------
     problem : Problem
     strategy : Strategy
-        How alpha comes about.
+        Sets alpha.
     datafits : tuple of Datafit
-        Those of the problem, of the training rows and of the validation rows.
+        The data terms of the training rows and of the validation rows, None without these.
     limits : Limits
-        Of each descent.
+        The limits of each descent.
     task : FitTask
-        The task of the whole fit. Its subtasks are the iterates of the only start, or else one task for each start,
-        whose subtasks are the iterates.
+        The task of the whole fit. With one start its subtasks are the iterates. With several starts it has one subtask
+        for each start, whose subtasks are the iterates.
     verbose : bool
         Whether to print a line for each iterate.
     """
@@ -50,10 +50,10 @@ class Search:
         Raises
         ------
         ValueError
-            If the objective or the validation loss is not finite at a start, or the weights found overflow in the dtype
-            of the data.
+            If the objective or the validation loss is not finite at a start, or the fitted weights overflow in the
+            dtype of the data.
         KeyboardInterrupt
-            If it comes before any point has been evaluated; a later one ends the run.
+            If Ctrl-C comes before any point has been evaluated. Later it ends the run.
         """
         scale_of = self.problem.describe_scale
         try:

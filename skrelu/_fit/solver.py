@@ -18,7 +18,7 @@ class NotFiniteError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Iterate:
-    """An accepted point, or the start of a search, which counts as no iteration."""
+    """An accepted point, or the start of a minimisation, which does not count as an iteration."""
 
     number: int
     parameters: Parameters
@@ -29,7 +29,7 @@ class Iterate:
 
 @dataclass(frozen=True)
 class Solution:
-    """The last accepted iterate and the reason why the search ended."""
+    """The last accepted iterate and the reason why the minimisation ended."""
 
     iterate: Iterate
     outcome: Outcome
@@ -53,18 +53,18 @@ def minimize(
     Parameters
     ----------
     objective : callable
-        theta -> (F, grad F), any callable. Values that are not finite are allowed everywhere but at `start`.
+        theta -> (F, grad F). Values that are not finite are allowed everywhere except at `start`.
     start : ndarray of shape (n_parameters,)
     max_iter, max_fun : int
-        The most iterates and the most evaluations; the iterate under way is completed.
+        The maximum numbers of iterations and of evaluations; the iteration under way is completed.
     tol : float
-        Ends the search where max |grad F| <= tol.
+        The minimisation ends where max |grad F| <= tol.
     value_tol : float
-        Ends the search where an iterate lowers F by no more than value_tol * max(|F|, 1).
+        The minimisation ends where an iterate lowers F by no more than value_tol * max(|F|, 1).
     on_iterate : callable
-        Called with the start and with every later iterate; an outcome ends the search.
+        Called with the start and with every later iterate. If it returns an outcome, the minimisation ends.
     first_number : int
-        The number of the start, where a search continues another one.
+        The number of the start, greater than 0 if a minimisation continues another one.
 
     Returns
     -------
@@ -75,40 +75,41 @@ def minimize(
     NotFiniteError
         If the objective or its gradient at `start` is not finite.
     KeyboardInterrupt
-        If it comes before `start` has been evaluated. A later one ends the search with what was reached.
+        If Ctrl-C comes before `start` has been evaluated. Later it ends the minimisation, and the last iterate is
+        returned.
 
     References
     ----------
     R. H. Byrd, P. Lu, J. Nocedal and C. Zhu, 'A limited memory algorithm for bound constrained optimization', SIAM J.
     Scientific Computing 16, 1995; J. L. Morales and J. Nocedal, 'Remark on Algorithm 778', ACM TOMS 38, 2011.
     """
-    search = _Search(objective, start, on_iterate, first_number)
-    if search.stopped is not None:
-        return search.solution(search.stopped)
+    minimization = _Minimization(objective, start, on_iterate, first_number)
+    if minimization.stopped is not None:
+        return minimization.solution(minimization.stopped)
     options = {
-        # The pairs of steps and gradient changes kept. Twice as many save 9% of the iterates and cost 9% more time:
-        # docs/decisions/0002 has the figures.
+        # The number of pairs of steps and gradient changes. Twice as many save 9% of the iterations and cost 9% more
+        # time: docs/decisions/0002 has the figures.
         "maxcor": 10,
         "gtol": tol,
-        # scipy's default, 2.2e-9, ends fits early and calls it convergence. Just above the noise of one evaluation
-        # the line search cannot tell up from down any more, so that is where to stop.
+        # scipy's default, 2.2e-9, ends fits early and reports convergence. Just above the rounding noise of one
+        # evaluation the line search can no longer find a lower value, so a fit should stop there.
         "ftol": value_tol,
-        # A trial step into overflow is shortened tenfold; scipy's default of 20 trials may not bring it back.
+        # A trial step into overflow is shortened tenfold; scipy's default of 20 trials may be too few.
         "maxls": 50,
         "maxfun": max_fun,
         "maxiter": max_iter,
     }
     try:
         result = scipy_minimize(
-            search.evaluate, start, jac=True, method="L-BFGS-B", callback=search.accept, options=options
+            minimization.evaluate, start, jac=True, method="L-BFGS-B", callback=minimization.accept, options=options
         )
     except KeyboardInterrupt:
-        return search.solution(Outcome.INTERRUPTED)
-    return search.solution(search.outcome(result, tol, value_tol, max_iter))
+        return minimization.solution(Outcome.INTERRUPTED)
+    return minimization.solution(minimization.outcome(result, tol, value_tol, max_iter))
 
 
-class _Search:
-    """What scipy calls back, and where the search is: the current iterate and the last point evaluated."""
+class _Minimization:
+    """The functions that scipy calls, and the state: the current iterate and the last point evaluated."""
 
     def __init__(
         self,
@@ -124,10 +125,10 @@ class _Search:
             raise NotFiniteError("the objective or its gradient is not finite at the starting point")
         self.last = Iterate(first_number, start.copy(), value, gradient, is_start=True)
         self.iterate = self.last
-        self.last_fall = np.inf  # of the value, relative, with the latest iterate
+        self.last_fall = np.inf  # the relative fall of the value in the latest iteration
         self.n_evaluations = 1
-        self.overflowed = False  # on the way from the iterate
-        self.overflowed_before = False  # on the way to it
+        self.overflowed = False  # in the iteration under way
+        self.overflowed_before = False  # in the latest iteration
         self.stopped = on_iterate(self.iterate)
 
     def evaluate(self, parameters: Parameters) -> tuple[float, Parameters]:
@@ -137,15 +138,15 @@ class _Search:
         value, gradient = self.objective(parameters)
         if not _is_finite(value, gradient):
             self.overflowed = True
-            return self._valley_before(parameters)
+            return self._parabola_at(parameters)
         self.last = Iterate(self.iterate.number + 1, parameters.copy(), value, gradient)
         return value, gradient
 
-    def _valley_before(self, parameters: Parameters) -> tuple[float, Parameters]:
-        """Answer a step d into overflow by a parabola along d whose minimum lies at a tenth of the step.
+    def _parabola_at(self, parameters: Parameters) -> tuple[float, Parameters]:
+        """Return value and gradient for a step d into overflow, from a parabola with its minimum at a tenth of d.
 
-        It has the iterate's value and slope: q(t) = F + t g.d - 5 t^2 g.d, here at t = 1. Interpolating it, the line
-        search tries 0.1 d next; an infinite value would make its interpolation NaN.
+        The parabola along d has the value and the slope of the iterate: q(t) = F + t g.d - 5 t^2 g.d, here at t = 1.
+        The line search interpolates it and tries 0.1 d next. With an infinite value its interpolation would be NaN.
         """
         step = parameters - self.iterate.parameters
         slope = float(self.iterate.gradient @ step)
@@ -154,7 +155,7 @@ class _Search:
         return self.iterate.value - 4 * slope, self.iterate.gradient - bend * direction
 
     def accept(self, intermediate_result: OptimizeResult) -> None:
-        """Take the point evaluated last as the next iterate; scipy reads the argument's name to pass a result."""
+        """Accept the point evaluated last as the next iterate. scipy passes a result for an argument of this name."""
         fall = self.iterate.value - self.last.value
         self.last_fall = fall / max(abs(self.last.value), 1)
         self.iterate = self.last
@@ -164,14 +165,14 @@ class _Search:
             raise StopIteration
 
     def outcome(self, result: OptimizeResult, tol: float, value_tol: float, max_iter: int) -> Outcome:
-        """Say why scipy returned, from what happened rather than from its status, which is 99 after StopIteration."""
+        """Return the reason why scipy returned. Its status alone does not show it: it is 99 after StopIteration."""
         if self.stopped is not None:
             return self.stopped
         if result.success and np.abs(self.iterate.gradient).max() <= tol:
             return Outcome.GRADIENT
         if self.overflowed or (result.success and self.overflowed_before):
             return Outcome.OVERFLOW
-        # A line search may also fail for want of digits: after a fall as small as that it is no trouble.
+        # A line search may also fail because of rounding. After a fall as small as this, that is convergence.
         if result.success or (result.status == 2 and self.last_fall <= 1024 * value_tol):
             return Outcome.VALUE
         if result.status == 1:
@@ -183,5 +184,5 @@ class _Search:
 
 
 def _is_finite(value: float, gradient: Parameters) -> bool:
-    # L-BFGS works with the squared norm of the gradient, so that has to be finite too.
+    # L-BFGS uses the squared norm of the gradient, so that must be finite as well.
     return isfinite(value) and isfinite(gradient @ gradient)

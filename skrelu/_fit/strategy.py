@@ -1,4 +1,4 @@
-"""How alpha comes about: it is fixed, or `rounds` lets the evidence choose it."""
+"""Strategies that set alpha: it is fixed here; in `rounds` the evidence chooses it."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from skrelu._laplace.measurement import Measurement
 
 @dataclass(frozen=True)
 class Strategy(ABC):
-    """How alpha comes about.
+    """A way to set alpha.
 
     Parameters
     ----------
     penalty : Penalty
-        The penalty to begin with.
+        The first penalty.
     evidence : Evidence or None
-        Measures the fitted model, if that is wanted.
+        Measures the fitted model; None means no measurement.
     """
 
     penalty: Penalty
@@ -42,10 +42,10 @@ class Strategy(ABC):
 
     @abstractmethod
     def evidence_curve(self, rounds: list[Round]) -> dict[str, Any] | None:
-        """Return the fitted attribute of that name."""
+        """Return the fitted attribute `evidence_curve_`."""
 
     def measure(self, datafit: Datafit, iterate: Iterate, penalty: Penalty, course: Course) -> Measurement | None:
-        """Measure the model as it will be kept, in the dtype of the data, if that is wanted.
+        """Measure the model in the dtype of the data, as it will be kept; None if there is no `evidence`.
 
         Raises
         ------
@@ -62,7 +62,7 @@ class Strategy(ABC):
 
 
 class FixedAlpha(Strategy):
-    """The caller's alpha."""
+    """Alpha is fixed by the caller."""
 
     def descend(self, descent: Descent, datafit: Datafit, start: Parameters) -> Course:
         course = Course()
