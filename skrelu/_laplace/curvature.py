@@ -1,10 +1,11 @@
-"""The Gauss-Newton curvature at one point, through the Gram matrix of its terms: m x m whatever the parameters.
+"""The Gauss-Newton curvature at one point, by the m x m Gram matrix of its m terms.
 
-With A = G + diag(alpha), G = sum_t g_t g_t^T over m terms t and Gamma the m x P matrix of rows g_t^T,
+The size of the Gram matrix does not depend on the number P of parameters. With A = G + diag(alpha),
+G = sum_t g_t g_t^T over m terms t, and Gamma the m x P matrix of rows g_t^T,
 
     K = Gamma diag(1 / alpha) Gamma^T = sum_l K_l,    K_l = (D_l D_l^T) o (Z_{l-1} diag(1 / alpha_l) Z_{l-1}^T),
 
-since the part of g_t for layer l is the outer product of its input z and its delta. Then
+because the part of g_t for layer l is the outer product of the layer's input z and its delta. Then
 
     gamma_g = tr((I + K)^-1 K_g)                           the well-determined parameters of a group g of weights
     log|A|  = sum_j log alpha_j + log|I + K|
@@ -12,14 +13,15 @@ since the part of g_t for layer l is the outer product of its input z and its de
 
 all by the identity of Woodbury (1950). Biases have no penalty and are held fixed.
 
-Where the terms are a sample, I becomes C = diag(c). A term that is in with probability pi and weight 1 / pi explains
-too much of itself and leaves too little to those that are not in. By the formula of Sherman and Morrison a term of
-weight w changes the inverse by w / (1 + w q), q = g^T A^-1 g without it, so in expectation it counts as it should if
-pi w / (1 + w q) = 1 / (1 + q). With w = 1 / (pi c) and h = w q / (1 + w q), its leverage, that is
+If the terms were drawn, C = diag(c) takes the place of I. A term drawn with probability pi has the weight 1 / pi. With
+C = I such terms would reduce the variance too much along their own gradients, and too little along those of terms that
+were not drawn. By the formula of Sherman and Morrison a term of weight w changes the inverse by w / (1 + w q), with
+q = g^T A^-1 g without the term. This change has the right expectation if pi w / (1 + w q) = 1 / (1 + q). With
+w = 1 / (pi c) and the leverage of the term h = w q / (1 + w q), it follows that
 
-    c = (1 - h) / (1 - pi h):    1 for a term that is certain to be in, 1 - h for one of many like it,
+    c = (1 - h) / (1 - pi h):    1 for a term that is certain to be drawn, 1 - h for one of many similar terms.
 
-a fixed point, since h depends on c. docs/decisions/0007 has the measurements.
+c is a fixed point, because h depends on c. docs/decisions/0007 has the measurements.
 """
 
 from dataclasses import dataclass
@@ -34,12 +36,12 @@ from skrelu._core.arrays import Array, Rows
 from skrelu._core.network import trace_back, trace_rows
 from skrelu._core.terms import Terms
 
-_MOST_VALUES = 2**20
+_MAX_PRODUCT_VALUES = 2**20  # of the products of a few columns
 
 
 @dataclass(frozen=True)
 class Tangents:
-    """Gradients of scores by all weights, as their outer factors: layer inputs z and deltas.
+    """Gradients of scores with respect to all weights, as factors of outer products: layer inputs z and deltas.
 
     Attributes
     ----------
@@ -57,7 +59,7 @@ class Tangents:
         return cls(inputs, trace_back(layers, inputs, slopes))
 
     def kernel(self, others: "Tangents", alphas: list[Array]) -> Array:
-        """Return all products g_i^T diag(1 / alpha) g_j, the network's tangent kernel, of shape (n, n_others)."""
+        """Return g_i^T diag(1 / alpha) g_j for all pairs, the network's tangent kernel, of shape (n, n_others)."""
         total: Array = np.zeros((len(self.deltas[0]), len(others.deltas[0])))
         for z, d, y, e, alpha in zip(self.inputs, self.deltas, others.inputs, others.deltas, alphas, strict=True):
             product = _dense((z / alpha if np.ndim(alpha) == 0 else _scaled(z, 1 / alpha)) @ y.T)
@@ -66,7 +68,7 @@ class Tangents:
         return total
 
     def products(self, others: "Tangents", alphas: list[Array]) -> Array:
-        """Return g_i^T diag(1 / alpha) h_i of each row, where the others' inputs are the same."""
+        """Return g_i^T diag(1 / alpha) h_i of each row; h are the gradients of `others`, which has the same inputs."""
         return sum(
             np.einsum("ij,ij->i", d, e) * _row_sums(_squared(z), 1 / alpha)
             for z, d, e, alpha in zip(self.inputs, self.deltas, others.deltas, alphas, strict=True)
@@ -74,7 +76,7 @@ class Tangents:
 
 
 class Curvature:
-    """A = G + diag(alpha) through its terms.
+    """The curvature A = G + diag(alpha), represented by its terms.
 
     Parameters
     ----------
@@ -82,16 +84,16 @@ class Curvature:
         The point, in float64.
     terms : Terms
     alphas : list of number or ndarray of shape (n_features,)
-        Of each layer, positive; for the first one perhaps of each feature.
+        The alpha of each layer, positive; for the first layer a number or one for each feature.
     mean_leverage : float
-        The first guess at c takes this leverage for all terms.
+        The first value of c assumes this leverage for all terms.
     n_corrections : int
-        The number of factorisations that improve c.
+        The number of factorisations; c is corrected before each one after the first.
 
     Attributes
     ----------
     mean_leverage : float
-        Over the terms that were not certain to be in; 0 if all were.
+        The mean over the terms that were not certain to be drawn; 0 if all were certain.
     """
 
     def __init__(
@@ -123,26 +125,27 @@ class Curvature:
         self.factor, info = lapack.dpotrf(matrix.T, lower=1, clean=1, overwrite_a=1)
         if info != 0:
             raise np.linalg.LinAlgError("the Gram matrix of the curvature is not positive definite")
-        # The diagonal of (C + K)^-1 K, the part of each term in gamma.
+        # The leverage of a term is the diagonal entry of (C + K)^-1 K, its part of gamma.
         self._inverse_factor = lapack.dtrtri(self.factor, lower=1)[0]
-        # What is left of 1, computed as such: near 0 it is what matters.
+        # 1 minus the leverage is computed directly, as a difference would lose its digits near 0.
         self._remainders = self.damping * np.einsum("ij,ij->j", self._inverse_factor, self._inverse_factor)
         self._leverages = 1 - self._remainders
 
     @cached_property
     def log_determinant(self) -> float:
-        """log|I + K|, of the complete curvature in expectation."""
+        """log|I + K|; if terms were drawn, that of the complete curvature in expectation."""
         from_factor = 2 * np.log(np.diag(self.factor)).sum() - np.log(self.damping).sum()
         if self.terms.is_complete:
             return float(from_factor)
-        # What a term of probability pi adds if it is in, pi log(1 + w q), against what the complete sum has of it,
-        # log(1 + q), with w = 1 / (pi c) and q = g^T A^-1 g without it; 1 - leverage = 1 / (1 + w q).
+        # In expectation a term of probability pi adds pi log(1 + w q). In the complete sum it would add log(1 + q).
+        # The difference is subtracted. w = 1 / (pi c), q = g^T A^-1 g without the term, and
+        # 1 - leverage = 1 / (1 + w q).
         pi, odds = self.terms.inclusion, self._leverages / self._remainders
         return float(from_factor - (np.log1p(odds) - np.log1p(pi * self.damping * odds) / pi).sum())
 
     def effective_parameters(self, *, by_feature: bool) -> list[Array]:
-        """Return gamma of each layer, for the first one of each feature if asked for."""
-        # The lower triangle, doubled off the diagonal, has the quadratic form of the whole.
+        """Return gamma of each layer; for the first layer of each feature if `by_feature`."""
+        # The lower triangle, doubled off the diagonal, has the same quadratic form as the symmetric matrix.
         inverse, _ = lapack.dlauum(self._inverse_factor, lower=1)
         inverse *= 2
         inverse[np.diag_indices_from(inverse)] /= 2
@@ -157,7 +160,7 @@ class Curvature:
         return gammas
 
     def covariances(self, tangents: list[Tangents]) -> Array:
-        """Return g_a^T A^-1 g_b of each row for every pair of outputs, of shape (n, n_outputs, n_outputs)."""
+        """Return g_a^T A^-1 g_b of each row for all pairs of outputs a, b, of shape (n, n_outputs, n_outputs)."""
         explained = [
             solve_triangular(self.factor, self.tangents.kernel(part, self.alphas), lower=True, overwrite_b=True)
             for part in tangents
@@ -179,8 +182,8 @@ def predictive_variances(tangents: Tangents, terms: Tangents, factor: Array, alp
 
 
 def _diagonal_products(z: Rows, weights: Array) -> Array:
-    """Return z_j^T M z_j of each column j of z, a few columns at a time."""
-    n_columns = max(_MOST_VALUES // len(weights), 1)
+    """Return z_j^T M z_j of each column j of z, M being `weights`; a few columns at a time."""
+    n_columns = max(_MAX_PRODUCT_VALUES // len(weights), 1)
     columns = z.tocsc() if sparse.issparse(z) else z
     parts = []
     for start in range(0, z.shape[1], n_columns):
@@ -191,7 +194,7 @@ def _diagonal_products(z: Rows, weights: Array) -> Array:
 
 
 def _row_sums(rows: Rows, weights: Array | float | None) -> Array:
-    """Return the sum of each row's values, weighted by columns or by a number."""
+    """Return the sum of each row's values, weighted by one number for each column or for all."""
     if weights is not None and np.ndim(weights):
         return np.asarray(rows @ weights).ravel()
     sums = np.asarray(rows.sum(axis=1)).ravel()
@@ -203,7 +206,7 @@ def _squared(z: Rows) -> Rows:
 
 
 def _scaled(z: Rows, factors: Array) -> Rows:
-    """Scale the columns."""
+    """Return z with each column multiplied by its factor."""
     return z.multiply(factors).tocsr() if sparse.issparse(z) else z * factors
 
 

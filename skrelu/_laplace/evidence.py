@@ -1,11 +1,11 @@
 """The evidence for alpha: the probability of the training labels, with the weights integrated out.
 
-At the minimum of F = C + 1/2 sum_g alpha_g ||W_g||^2, with A = G + diag(alpha) (see `curvature`), Laplace's integral
-over the weights gives
+At the minimum of F = C + 1/2 sum_g alpha_g ||W_g||^2, with A = G + diag(alpha) (see `curvature`), Laplace's
+approximation of the integral over the weights gives
 
-    log evidence = -F - 1/2 log|I + K|
+    log evidence = -F - 1/2 log|I + K|.
 
-and it is stationary in alpha_g where alpha_g ||W_g||^2 = gamma_g, the number of well-determined weights of the group.
+It is stationary in alpha_g where alpha_g ||W_g||^2 = gamma_g, the number of well-determined weights of the group.
 
 D. J. C. MacKay, 'The Evidence Framework Applied to Classification Networks', Neural Computation 4, 1992.
 """
@@ -21,9 +21,10 @@ from skrelu._laplace.curvature import Curvature
 from skrelu._laplace.measurement import Measurement
 
 # docs/decisions/0007 has the measurements behind these.
-_ALL_TERMS, _FIRST_TERMS, _MAX_TERMS = 1000, 500, 2000
-_MAX_MEAN_LEVERAGE = 0.35  # of a sample of terms; a larger one calls for twice as many terms
-_PRIOR_WEIGHTS = 1.0  # the number of weights, at the alpha of all weights, that are added to each group
+_MAX_COMPLETE_TERMS = 1000  # so many terms are all taken; of more, some are drawn
+_FIRST_DRAWN_TERMS, _MAX_DRAWN_TERMS = 500, 2000
+_MAX_MEAN_LEVERAGE = 0.35  # of the drawn terms; above it, twice as many are drawn
+_N_PRIOR_WEIGHTS = 1.0  # the number of weights, at the alpha of all weights, that are added to each group
 _MIN_ALPHA, _MAX_ALPHA = 1e-30, 1e30  # in units of one over a squared weight
 
 
@@ -34,10 +35,10 @@ class Evidence:
     Parameters
     ----------
     n_terms : int or None
-        The number of terms of the curvature at most. None takes all of 1000 or fewer; of more it draws 500, and twice
-        as many, up to 2000, while their mean leverage is too large.
+        The maximum number of terms of the curvature. None means all terms if there are at most 1000. Otherwise 500 are
+        drawn, and the number is doubled, up to 2000, while their mean leverage is too large.
     seed : int
-        Decides which terms are drawn.
+        Determines the terms that are drawn.
     """
 
     n_terms: int | None
@@ -62,9 +63,9 @@ class Evidence:
         parameters : ndarray of shape (n_parameters,)
         n_terms : int
         value : float or None
-            The objective there, if it is known.
+            The objective at the point, if it is known.
         mean_leverage : float
-            A first guess, see `Curvature`.
+            The first value, see `Curvature`.
         n_corrections : int
 
         Raises
@@ -91,7 +92,7 @@ class Evidence:
         return Measurement(penalty, np.maximum(gammas, 0), log_evidence, curvature)
 
     def measure_well(self, objective: Objective, parameters: Parameters, value: float | None = None) -> Measurement:
-        """Measure with as many terms as the data ask for and a correction that has settled."""
+        """Measure with as many terms as the mean leverage requires, and with more corrections than in a round."""
         n_terms, mean_leverage = self.first_n_terms(objective), 0.0
         while True:
             measurement = self.measure(
@@ -104,31 +105,31 @@ class Evidence:
             n_terms = larger
 
     def first_n_terms(self, objective: Objective) -> int:
-        """Return the number of terms to begin with: all of them if they are few."""
+        """Return the number of terms of the first measurement: all of them if they are few."""
         if self.n_terms is not None:
             return self.n_terms
         n_all = objective.datafit.n_rows * objective.datafit.network.layer_sizes[-1]
-        return _ALL_TERMS if n_all <= _ALL_TERMS else _FIRST_TERMS
+        return _MAX_COMPLETE_TERMS if n_all <= _MAX_COMPLETE_TERMS else _FIRST_DRAWN_TERMS
 
     def next_n_terms(self, n_terms: int, mean_leverage: float) -> int:
-        """Return the number of terms to take after a sample of this mean leverage."""
+        """Return the number of terms of the measurement after one with this number and mean leverage."""
         is_short = self.n_terms is None and mean_leverage > _MAX_MEAN_LEVERAGE
-        return min(2 * n_terms, _MAX_TERMS) if is_short else n_terms
+        return min(2 * n_terms, _MAX_DRAWN_TERMS) if is_short else n_terms
 
     @staticmethod
     def update(measurement: Measurement, parameters: Parameters) -> Penalty:
         """Return the penalty of alpha_g = gamma_g / ||W_g||^2, drawn towards the alpha of all weights.
 
-        A feature's alpha, (gamma_g + a) / (||W_g||^2 + a / alpha), has a prior worth a = 1 weight at the alpha of
-        all. Later layers keep that alpha where features have their own: relu lets scale wander between layers, and
-        free alphas follow it.
+        The alpha of a group is (gamma_g + a) / (||W_g||^2 + a / alpha), where alpha is that of all weights: the prior
+        counts as a = 1 weight at that alpha. If each feature has its own alpha, the later layers have the alpha of all
+        weights: ReLU lets the scale of the weights move from one layer to another, and free alphas would follow it.
         """
         penalty, gammas = measurement.penalty, measurement.gammas
         squares = penalty.squared_norms(parameters)
         of_all = _bounded(gammas.sum() / squares.sum())
         if penalty.grouping == "shared":
             return penalty.with_alphas(np.array([of_all]))
-        alphas = _bounded((gammas + _PRIOR_WEIGHTS) / (squares + _PRIOR_WEIGHTS / of_all))
+        alphas = _bounded((gammas + _N_PRIOR_WEIGHTS) / (squares + _N_PRIOR_WEIGHTS / of_all))
         if penalty.is_by_feature:
             alphas[-1] = of_all
         return penalty.with_alphas(alphas)

@@ -1,15 +1,17 @@
-"""What each row would cost if it had not been trained on, without a refit.
+"""Leave-one-out loss: the loss of each row under a fit without it, estimated without a refit.
 
-With V_i the covariance of the scores of row i under Laplace's approximation, one Newton step away from the row gives
+Let V_i be the covariance of the scores of row i in Laplace's approximation. One Newton step for the objective without
+the row gives
 
     f_i without i  =  f_i + V_i (I - s_i Lambda_i V_i)^-1 s_i dC_i/df_i,
 
-the leverage formula of least squares where the loss is quadratic (D. A. Belsley, E. Kuh and R. E. Welsch, 'Regression
+which for a quadratic loss is the leverage formula of least squares (D. A. Belsley, E. Kuh and R. E. Welsch, 'Regression
 Diagnostics', Wiley, 1980; for penalised likelihoods K. R. Rad and A. Maleki, 'A scalable estimate of the out-of-sample
 prediction error via approximate leave-one-out cross-validation', J. Royal Statistical Society B 82, 2020).
 
-V_i (I - s_i Lambda_i V_i)^-1 is the covariance without row i. Where the terms are a sample, that is what V_i is already
-if no term of the row was drawn, and s_i Lambda_i stands for what the terms of the row that were drawn weigh.
+V_i (I - s_i Lambda_i V_i)^-1 is the covariance without row i. If the terms of the curvature were drawn, s_i Lambda_i in
+it is the sum over the drawn terms of the row with their weights. If none was drawn, V_i is already the covariance
+without the row.
 """
 
 import numpy as np
@@ -19,14 +21,14 @@ from skrelu._core.datafit import Datafit
 from skrelu._core.network import trace_rows
 from skrelu._laplace.curvature import Curvature, Tangents
 
-_MAX_VALUES = 2**22  # of the kernel between rows and terms
-_MIN_ROWS = 100
-_MIN_REMAINDER = 1e-8  # of one minus a leverage
+_MAX_VALUES = 2**22  # of the kernel between rows and terms; it limits the number of rows
+_MIN_ROWS = 100  # even if the kernel is larger than that
+_MIN_REMAINDER = 1e-8  # of 1 minus a leverage
 
 
 @np.errstate(all="ignore")
 def leave_one_out_loss(datafit: Datafit, parameters: Parameters, curvature: Curvature, seed: int) -> float:
-    """Return the weighted mean loss (nats) of rows left out one at a time, over rows drawn by the seed if many.
+    """Return the weighted mean loss (nats) of rows left out one at a time; of many rows, some are drawn.
 
     Parameters
     ----------
@@ -34,8 +36,9 @@ def leave_one_out_loss(datafit: Datafit, parameters: Parameters, curvature: Curv
     parameters : ndarray of shape (n_parameters,)
         A minimum of data term and penalty.
     curvature : Curvature
-        At that minimum.
+        The curvature at that minimum.
     seed : int
+        Determines the rows that are drawn.
     """
     n_outputs = datafit.network.layer_sizes[-1]
     n_rows = min(datafit.n_rows, max(_MAX_VALUES // (len(curvature.factor) * n_outputs), _MIN_ROWS))
@@ -53,7 +56,7 @@ def leave_one_out_loss(datafit: Datafit, parameters: Parameters, curvature: Curv
     slopes = scores.copy()
     datafit.loss.value_and_slopes(slopes, targets, weights)
 
-    # V (I - Lambda V)^-1 = V + V R^T (I - R V R^T)^-1 R V with Lambda = R^T R, the inverse of a positive matrix.
+    # V (I - Lambda V)^-1 = V + V R^T (I - R V R^T)^-1 R V with Lambda = R^T R; I - R V R^T is positive definite.
     leverages, vectors = np.linalg.eigh(roots @ covariances @ roots.transpose(0, 2, 1))
     moved = covariances @ slopes[:, :, np.newaxis]
     along = vectors.transpose(0, 2, 1) @ (roots @ moved) / np.maximum(1 - leverages, _MIN_REMAINDER)[:, :, np.newaxis]
@@ -63,7 +66,7 @@ def leave_one_out_loss(datafit: Datafit, parameters: Parameters, curvature: Curv
 
 
 def _weights_drawn(curvature: Curvature, numbers: Array) -> Array:
-    """Return the weight 1 / (pi c) that each term has in the curvature, 0 if it was not drawn."""
+    """Return the weight 1 / (pi c) of each term in the curvature, 0 if it was not drawn."""
     terms = curvature.terms
     places = np.minimum(np.searchsorted(terms.numbers, numbers), len(terms.numbers) - 1)
     weights = 1 / (terms.inclusion * curvature.damping)

@@ -1,4 +1,4 @@
-"""Measurement of the evidence at one point."""
+"""The result of a measurement of the evidence."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from skrelu._laplace.curvature import Curvature
 
 @dataclass(frozen=True)
 class Measurement:
-    """What the curvature at one point says about the penalty.
+    """The evidence, gamma and the curvature at one point.
 
     Attributes
     ----------
     penalty : Penalty
-        The penalty in force.
+        The penalty of the objective.
     gammas : ndarray of shape (n_groups,)
         The number of well-determined weights of each group.
     log_evidence : float

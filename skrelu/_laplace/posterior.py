@@ -1,13 +1,14 @@
-"""How sure the fitted model is: the variance of its scores under Laplace's approximation, and moderated scores.
+"""The variance of the scores of a fitted model in Laplace's approximation, and moderated scores.
 
-Linear in the weights around those fitted, the scores have the covariance J A^-1 J^T of a Gaussian process with the
-network's tangent kernel (see `curvature`). Its probabilities are moderated (MacKay 1992):
+The scores are approximated as linear functions of the weights around the fitted weights. Then their covariance is
+J A^-1 J^T, that of a Gaussian process with the network's tangent kernel (see `curvature`). The probabilities are
+moderated (MacKay 1992):
 
     two classes, labels    sigmoid(kappa f),    kappa = 1 / sqrt(1 + pi v / 8), v the variance of f
     K classes              softmax over k of kappa_k (f_k - mean f), v_k the variance of f_k - mean f
 
-For K classes scores mean nothing but their differences, so it is the scores less their mean that are moderated, each by
-its own variance (M. N. Gibbs, 'Bayesian Gaussian Processes for Regression and Classification', Cambridge, 1997).
+For K classes only differences of scores have a meaning. So each score less the mean of the scores is moderated, by its
+own variance (M. N. Gibbs, 'Bayesian Gaussian Processes for Regression and Classification', Cambridge, 1997).
 """
 
 from dataclasses import dataclass
@@ -22,13 +23,13 @@ from skrelu._core.network import Network
 from skrelu._core.threads import Team, count_threads
 from skrelu._laplace.curvature import Curvature, Tangents, predictive_variances
 
-_MAX_VALUES = 2**20
+_MAX_VALUES = 2**20  # of the arrays for one block of rows
 
 
 class NoPosterior(Enum):
-    """Why a model has no posterior; the value says it to the user."""
+    """The reason why a model has no posterior; the value is the message for the user."""
 
-    PENDING = "Variances are known when the fit has ended."  # a callback's copy predicts without them
+    PENDING = "Variances are known when the fit has ended."  # a copy for a callback predicts without them
     NOT_MEASURED = (
         "Variances need a fit of DeepLogisticClassifier with alpha='evidence' or predictive='laplace', whose curvature "
         "could be measured."
@@ -41,7 +42,7 @@ class NoPosterior(Enum):
 
 @dataclass(frozen=True)
 class Posterior:
-    """Laplace's approximation of the posterior, as the terms of its curvature: their rows, slopes and one factor.
+    """Laplace's approximation of the posterior, by the terms of its curvature: their rows, slopes and one factor.
 
     Attributes
     ----------
@@ -49,7 +50,7 @@ class Posterior:
         In the dtype of the training data.
     slopes : ndarray of shape (m, n_outputs)
     alphas : list of number or ndarray
-        Of each layer.
+        The alpha of each layer, as in `Curvature`.
     factor : ndarray of shape (m, m)
         The lower Cholesky factor of C + K.
     """
@@ -65,7 +66,7 @@ class Posterior:
         return cls(terms.rows.astype(dtype), terms.slopes, curvature.alphas, curvature.factor)
 
     def to_state(self) -> dict[str, Any]:
-        """Return the posterior as arrays and Python types: of the factor the triangle, of sparse rows their arrays."""
+        """Return the posterior as arrays and Python types: the triangle of the factor, the arrays of sparse rows."""
         rows: Any = self.rows
         if issparse(rows):
             rows = {name: getattr(rows, name) for name in ("data", "indices", "indptr", "shape")}
@@ -73,7 +74,7 @@ class Posterior:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
-        """Return the posterior that `to_state` has described."""
+        """Return the posterior of a state that `to_state` returned."""
         factor = np.zeros((len(state["slopes"]),) * 2)
         factor[np.tril_indices(len(factor))] = state["factor"]
         rows = state["rows"]
@@ -84,7 +85,7 @@ class Posterior:
     def variances(
         self, coefs: list[Array], intercepts: list[Array], X: Rows, *, is_relative: bool, n_jobs: int | None
     ) -> Array:
-        """Return the variance of each score, or if `is_relative` of each score less the mean over the outputs.
+        """Return the variance of each score; if `is_relative`, of each score less the mean over the outputs.
 
         Returns
         -------
@@ -112,7 +113,7 @@ class Posterior:
 
 
 def _in_float64(X: Rows) -> Rows:
-    # In C order, since the last bits of a product depend on the order in memory, which frames choose as they like.
+    # In C order, since the last bits of a product depend on the order in memory, which differs between data frames.
     return X.astype(np.float64) if issparse(X) else np.ascontiguousarray(X, dtype=np.float64)
 
 
