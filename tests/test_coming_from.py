@@ -21,8 +21,8 @@ def parameters_of(estimator):
 
 def attributes_of(estimator):
     """Return the fitted attributes that a docstring of numpydoc names."""
-    section = estimator.__doc__.split("Attributes\n")[1].split("See Also")[0]
-    return set(re.findall(r"^    (\w+_) : ", section, flags=re.M))
+    section = inspect.getdoc(estimator).split("Attributes\n")[1].split("See Also")[0]
+    return set(re.findall(r"^(\w+_) : ", section, flags=re.M))
 
 
 def rows_of(name):

@@ -151,7 +151,7 @@ def test_the_solver_is_called_in_one_place():
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_the_docstring_names_every_parameter_with_its_default(estimator):
-    documented = dict(re.findall(r"^    (\w+) : .*default=(.+)$", estimator.__doc__, flags=re.M))
+    documented = dict(re.findall(r"^(\w+) : .*default=(.+)$", inspect.getdoc(estimator), flags=re.M))
     parameters = list(inspect.signature(estimator).parameters.values())
     assert {name: documented[name] for name in documented} == {
         parameter.name: repr(parameter.default) for parameter in parameters
@@ -163,8 +163,8 @@ def test_the_docstring_names_every_fitted_attribute(estimator):
     from sklearn.datasets import load_iris
 
     model = estimator((3,), max_iter=1000, random_state=0).fit(*load_iris(return_X_y=True))
-    section = estimator.__doc__.split("Attributes\n")[1].split("See Also")[0]
-    documented = set(", ".join(re.findall(r"^    (\w+_(?:, \w+_)*) : ", section, flags=re.M)).split(", "))
+    section = inspect.getdoc(estimator).split("Attributes\n")[1].split("See Also")[0]
+    documented = set(", ".join(re.findall(r"^(\w+_(?:, \w+_)*) : ", section, flags=re.M)).split(", "))
     fitted = {name for name in vars(model) if name.endswith("_") and not name.startswith("_")}
     assert documented == fitted | {"feature_names_in_"}
 
@@ -187,6 +187,6 @@ def test_public_functions_document_parameters_and_returns(public):
         return
     names = set(inspect.signature(public).parameters) - {"self"}
     for section in ("Parameters", "Returns") if names else ("Returns",):
-        assert f"{section}\n" in public.__doc__
+        assert f"{section}\n" in inspect.getdoc(public)
     for name in names:
-        assert re.search(rf"^ +[\w, *]*\b{name}\b[\w, ]* : ", public.__doc__, flags=re.M)
+        assert re.search(rf"^[\w, *]*\b{name}\b[\w, ]* : ", inspect.getdoc(public), flags=re.M)
