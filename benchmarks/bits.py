@@ -1,12 +1,12 @@
 """Does a change of the code change a bit of any fit?
 
     python benchmarks/bits.py REV            # the working tree against a revision
-    python benchmarks/bits.py REV --only cv  # those fits whose name holds a word
+    python benchmarks/bits.py REV --only cv  # only fits whose name contains a word
 
-Both packages make the same wide set of fits on this machine: losses, depths, groupings, weights, sparse, float32,
-memory-mapped, early stopping, restarts, warm starts, callbacks, cross-validation, Laplace, limits, overflow. What is
-compared, bit for bit: every fitted attribute, probabilities and standard deviations of new rows, what is printed,
-each warning and each error.
+Both packages make the same fits on this machine: losses, depths, groupings, weights, sparse, float32, memory-mapped,
+early stopping, restarts, warm starts, callbacks, cross-validation, Laplace, limits, overflow. These are compared, bit
+for bit: every fitted attribute, probabilities and standard deviations of some rows, the printed lines, each warning and
+each error.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def report(before: dict[str, dict[str, str]], after: dict[str, dict[str, str]]) -> int:
-    """Print what differs; return the number of fits that do."""
+    """Print each difference; return the number of fits that differ."""
     differing = sorted(name for name in before | after if before.get(name) != after.get(name))
     for name in differing:
         old, new = before.get(name, {}), after.get(name, {})
@@ -75,7 +75,7 @@ def record(file: Path, only: str) -> None:
 
 
 def observe(fit: Callable[[], Any]) -> dict[str, str]:
-    """Return fingerprints of all that a user sees of a fit."""
+    """Return fingerprints of the results, warnings, error and printed lines of a fit."""
     printed = io.StringIO()
     seen: dict[str, str] = {}
     with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(printed):
@@ -92,7 +92,7 @@ def observe(fit: Callable[[], Any]) -> dict[str, str]:
 
 
 def fingerprint(value: Any) -> str:
-    """Return a short text that is the same for the same bits, types and shapes."""
+    """Return a short text that is equal for values of equal bits, types and shapes."""
     if value is None or isinstance(value, str | bool | int):
         return repr(value)
     if isinstance(value, float | np.floating):
@@ -108,7 +108,7 @@ def fingerprint(value: Any) -> str:
 
 
 def describe(model: Any, X: Any = None) -> dict[str, Any]:
-    """Return the fitted attributes, and what the model says of rows."""
+    """Return the fitted attributes, and the predictions for the rows of X."""
     seen = {name: value for name, value in vars(model).items() if name.endswith("_") and not name.startswith("_")}
     if X is not None:
         seen["predict_proba"], seen["predict"] = model.predict_proba(X), model.predict(X)
@@ -122,7 +122,7 @@ def describe(model: Any, X: Any = None) -> dict[str, Any]:
 # --- data ---------------------------------------------------------------------------------------------------------
 
 
-def rows(kind: str, n_rows: int = 160, n_features: int = 6, seed: int = 0) -> tuple[Any, Any]:
+def make_rows(kind: str, n_rows: int = 160, n_features: int = 6, seed: int = 0) -> tuple[Any, Any]:
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n_rows, n_features))
     scores = np.stack([X[:, 0] * X[:, 1] + X[:, 2], X[:, 2] - X[:, 3] ** 2, X[:, 4] + 0.3], axis=1)
@@ -191,9 +191,9 @@ def all_cases() -> Iterator[Case]:
 
 
 def basic() -> Iterator[Case]:
-    """Every loss, depth and container under a fixed alpha and under the evidence."""
+    """Every loss, depth and container, with a fixed alpha and with the evidence."""
     for kind, layers, container in itertools.product(KINDS, LAYERS, CONTAINERS):
-        X, y = rows(kind)
+        X, y = make_rows(kind)
         X = as_container(X, container)
         yield fit_case(f"{kind} {layers} {container} alpha=1", X, y, layers, alpha=1.0, early_stopping=False)
         if container in ("dense", "float32", "sparse"):
@@ -201,7 +201,7 @@ def basic() -> Iterator[Case]:
                 name = f"{kind} {layers} {container} evidence {grouping}"
                 yield fit_case(name, X, y, layers, alpha_grouping=grouping)
     for kind, layers in itertools.product(KINDS, LAYERS):
-        X, y = rows(kind)
+        X, y = make_rows(kind)
         n_layers = len(layers) + 1
         yield fit_case(f"{kind} {layers} alpha by layer", X, y, layers, alpha=[0.3, 2.0, 0.7][:n_layers])
         yield fit_case(f"{kind} {layers} alpha=0", X, y, layers, alpha=0.0, max_iter=30)
@@ -214,7 +214,7 @@ def weighted() -> Iterator[Case]:
     for kind, weights, alpha in itertools.product(
         KINDS, ("counts", "drawn", "small", "tiny", "huge", "mean"), (1.0, 0)
     ):
-        X, y = rows(kind)
+        X, y = make_rows(kind)
         given = weights_of(weights, len(y))
         options = {"alpha": alpha * (given.mean() if weights in ("tiny", "huge") else 1)} if alpha else {}
         name = f"{kind} {weights} {'alpha=1' if alpha else 'evidence'}"
@@ -222,7 +222,7 @@ def weighted() -> Iterator[Case]:
     for kind, class_weight, weights in itertools.product(
         ("binary", "multinomial"), ("balanced", {}, {"yes": 3.0, 1: 0.2}), ("none", "counts", "drawn", "huge")
     ):
-        X, y = rows(kind)
+        X, y = make_rows(kind)
         known = set(y.tolist())
         chosen: Any = class_weight
         if isinstance(class_weight, dict):
@@ -231,7 +231,7 @@ def weighted() -> Iterator[Case]:
             name = f"{kind} class_weight={class_weight} {weights} alpha={alpha}"
             given = weights_of(weights, len(y))
             yield fit_case(name, X, y, (7,), given, class_weight=chosen, alpha=alpha, early_stopping=False)
-    X, y = rows("binary", 300)
+    X, y = make_rows("binary", 300)
     repeated = np.arange(300) % 90
     yield fit_case("repeated rows", X[repeated], y[repeated], (7,))
     yield fit_case("repeated rows, weighted", X[repeated], y[repeated], (7,), weights_of("drawn", 300))
@@ -241,9 +241,9 @@ def weighted() -> Iterator[Case]:
 def stopped() -> Iterator[Case]:
     """Early stopping, on rows held out or given."""
     for kind, alpha, container in itertools.product(KINDS, ("evidence", 0.3), ("dense", "sparse", "float32")):
-        X, y = rows(kind, 400)
+        X, y = make_rows(kind, 400)
         X = as_container(X, container)
-        X_val, y_val = rows(kind, 90, seed=1)
+        X_val, y_val = make_rows(kind, 90, seed=1)
         given = {"X_val": as_container(X_val, container), "y_val": y_val}
         name = f"{kind} {container} alpha={alpha}"
         yield fit_case(f"{name} held out", X, y, (9,), alpha=alpha, early_stopping=True)
@@ -251,7 +251,7 @@ def stopped() -> Iterator[Case]:
         weights = {"sample_weight": weights_of("drawn", 400), "sample_weight_val": weights_of("counts", 90)}
         yield fit_case(f"{name} given, weighted", X, y, (9,), alpha=alpha, _fit={**given, **weights})
         yield fit_case(f"{name} linear", X, y, (), alpha=alpha, early_stopping=True)
-    X, y = rows("multinomial", 400)
+    X, y = make_rows("multinomial", 400)
     yield fit_case("auto", X, y, (9,), alpha=0.3)
     yield fit_case("auto, balanced", X, y, (9,), weights_of("drawn", 400), alpha=0.3, class_weight="balanced")
     yield fit_case("fraction", X, y, (9,), alpha=0.3, validation_fraction=0.4, n_iter_no_change=3)
@@ -262,10 +262,10 @@ def restarted() -> Iterator[Case]:
     for kind, options in itertools.product(
         KINDS, ({}, {"alpha": 1.0, "early_stopping": False}, {"alpha": 1.0, "early_stopping": True})
     ):
-        X, y = rows(kind, 220)
+        X, y = make_rows(kind, 220)
         for layers in ((), (5,)):
             yield fit_case(f"{kind} {layers} {options}", X, y, layers, n_init=3, **options)
-    X, y = rows("binary", 220)
+    X, y = make_rows("binary", 220)
     yield fit_case("evidence, stopping early", X, y, (5,), n_init=3, early_stopping=True)
     yield fit_case("laplace, fixed alpha", X, y, (5,), n_init=3, alpha=1.0, predictive="laplace")
     yield fit_case("a RandomState", X, y, (5,), n_init=2, random_state=np.random.RandomState(8))
@@ -275,7 +275,7 @@ def continued() -> Iterator[Case]:
     """Warm starts, on other rows and after a change of parameters."""
 
     def twice(kind: str, container: str, changes: dict[str, Any], **parameters: Any) -> dict[str, Any]:
-        X, y = rows(kind, 300)
+        X, y = make_rows(kind, 300)
         X = as_container(X, container)
         model = classifier((6,), warm_start=True, **parameters).fit(X[:200], y[:200])
         first = describe(model, X[:20])
@@ -289,8 +289,8 @@ def continued() -> Iterator[Case]:
 
 
 def bounded() -> Iterator[Case]:
-    """Limits of the search, and printed lines."""
-    X, y = rows("binary", 300)
+    """Limits of the descent, and printed lines."""
+    X, y = make_rows("binary", 300)
     for options in (
         {"max_iter": 1},
         {"max_iter": 7},
@@ -319,16 +319,16 @@ def bounded() -> Iterator[Case]:
 
 
 def large() -> Iterator[Case]:
-    """Tables of many blocks, in their own order, whose terms are drawn; two threads and one."""
+    """Tables of many blocks, which are not put in order and whose terms are drawn; with one thread and with two."""
     for kind, n_jobs in itertools.product(KINDS, (1, 2)):
-        X, y = rows(kind, 20000, 30)
+        X, y = make_rows(kind, 20000, 30)
         for container in ("dense", "float32", "sparse"):
             given = as_container(X, container)
             name = f"{kind} {container} n_jobs={n_jobs}"
             options = {"n_jobs": n_jobs, "max_iter": 14}
             yield fit_case(f"{name} alpha=1", given, y, (40,), alpha=1.0, early_stopping=False, **options)
             yield fit_case(f"{name} evidence", given, y, (12, 8), **options)
-    X, y = rows("binary", 5000, 12)
+    X, y = make_rows("binary", 5000, 12)
     yield fit_case("5000 rows", X, y, (20,), max_iter=150)
     yield fit_case("5000 rows, weighted", X, y, (20,), weights_of("drawn", 5000), max_iter=100)
     yield fit_case("5000 rows, laplace", X, y, (20,), alpha=1.0, predictive="laplace", max_iter=60)
@@ -341,9 +341,9 @@ def real() -> Iterator[Case]:
     for load in (load_iris, load_wine, load_breast_cancer, load_digits):
         X, y = load(return_X_y=True)
         X = scale(X)
-        most = 60 if load is load_digits else 500
+        max_iter = 60 if load is load_digits else 500
         for options in ({}, {"alpha_grouping": "shared"}, {"hidden_layer_sizes": (20, 20)}):
-            parameters = {"max_iter": most, "hidden_layer_sizes": (30,)} | options
+            parameters = {"max_iter": max_iter, "hidden_layer_sizes": (30,)} | options
             layers = parameters.pop("hidden_layer_sizes")
             yield fit_case(f"{load.__name__} {options}", X, y, layers, **parameters)
     X, y = load_wine(return_X_y=True)
@@ -352,7 +352,7 @@ def real() -> Iterator[Case]:
 
 
 def watched() -> Iterator[Case]:
-    """What callbacks see."""
+    """The tasks and fitted estimators that callbacks receive."""
 
     class Watcher:
         def __init__(self, stop_at: int) -> None:
@@ -373,7 +373,7 @@ def watched() -> Iterator[Case]:
             return bool(context.task_name == "iterate" and context.task_id == self.stop_at)
 
     def watch(make: Callable[[], Any], stop_at: int) -> dict[str, Any]:
-        X, y = rows("binary", 220)
+        X, y = make_rows("binary", 220)
         watcher = Watcher(stop_at)
         model = make()
         model.set_callbacks(watcher)
@@ -405,13 +405,13 @@ def validated() -> Iterator[Case]:
 
     alphas = [0.03, 0.5, 4.0, 50.0]
     for kind, container in itertools.product(KINDS, ("dense", "sparse", "float32")):
-        X, y = rows(kind)
+        X, y = make_rows(kind)
         X = as_container(X, container)
         for layers in ((), (5,)):
             yield cv_case(f"{kind} {layers} {container}", X, y, layers, alphas=alphas, cv=3)
         drawn = weights_of("counts", 160) * 0.7
         yield cv_case(f"{kind} {container} weighted", X, y, (5,), drawn, alphas=alphas, cv=3)
-    X, y = rows("multinomial")
+    X, y = make_rows("multinomial")
     for options in (
         {"alphas": 3},
         {"cv": None},
@@ -433,9 +433,9 @@ def validated() -> Iterator[Case]:
     yield cv_case("rows drawn with repetition", X, y, (5,), weights_of("drawn", 160), alphas=alphas, cv=drawn)
     few = np.arange(160) % 50
     yield cv_case("repeated rows", X[few], y[few], (5,), weights_of("drawn", 160), alphas=alphas, cv=3)
-    X, y = rows("binary", 2500)
+    X, y = make_rows("binary", 2500)
     yield cv_case("folds below the order's limit", X, y, (5,), alphas=alphas, cv=4, max_iter=60)
-    X, y = rows("binary", 6000)
+    X, y = make_rows("binary", 6000)
     yield cv_case("6000 rows", X, y, (5,), alphas=alphas, cv=2, max_iter=30)
     X, y = load_breast_cancer(return_X_y=True)
     yield cv_case("breast cancer", scale(X), y, (10,), alphas=[0.3, 3, 30], cv=3)
@@ -444,8 +444,8 @@ def validated() -> Iterator[Case]:
 
 
 def refused() -> Iterator[Case]:
-    """Errors and their sentences."""
-    X, y = rows("binary")
+    """Errors and their messages."""
+    X, y = make_rows("binary")
     for options in (
         {"alpha": -1.0},
         {"alpha": "evidences"},

@@ -4,19 +4,19 @@
     python benchmarks/compare.py REV --data FOLDER     # with mnist10k.npz and adult.csv.gz from a folder
     python benchmarks/compare.py REV --shapes 569x30 1797x64 --kinds fit --rounds 15
 
-One process has the package as it was at the revision, another that of the working tree (a copy, so that edits made in
-the meantime do not matter). Both wait for the next case in turn: in each round each runs it once, the revision first in
-one round and last in the next, so that a slow moment of the machine hits both. A case that is faster than some tenths
-of a second is repeated to fill that time, and the median counts. Where its arrays happen to lie makes a process some
-percent faster or slower for as long as it lives, so the rounds are shared among several pairs of processes. The kinds
-of cases:
+One process has the package as it was at the revision, another one a copy of the package of the working tree, so that
+edits made in the meantime do not matter. In each round each process runs the case once. The revision runs first in one
+round and last in the next, so that a slow moment of the machine affects both. A case that is faster than some tenths of
+a second is repeated to fill that time, and its median time is taken. The addresses of its arrays make a process some
+percent faster or slower for its whole life, so the rounds are divided among several pairs of processes. The kinds of
+cases:
 
-- fit: as many iterations as `shapes.py` says, under a fixed alpha, in float64 and float32;
+- fit: the number of iterations in `shapes.py`, with a fixed alpha, in float64 and float32;
 - evidence: a fit with default parameters, in float64;
 - predict: `predict_proba` of one row, in float64.
 
-A ratio is the time of the working tree by that of the revision: above 1 the working tree is slower. What is printed is
-the median of the ratios of all rounds, the smallest and the largest.
+A ratio is the time of the working tree divided by that of the revision: above 1 the working tree is slower. The median
+of the ratios of all rounds is printed, with the smallest and the largest.
 """
 
 import argparse
@@ -38,16 +38,16 @@ from revisions import check_out, environment_with, working_tree
 from shapes import SHAPES, load_shape
 
 ALPHA = 1.0
-SECONDS_OF_A_RUN = 0.3
+MIN_RUN_SECONDS = 0.3
 MAX_REPEATS = 3000
-# A default fit to the other shapes takes too long to be repeated.
+# For the other shapes a fit with default parameters takes too long to be repeated.
 EVIDENCE_SHAPES = ("569x30 L=1", "569x30", "1797x64", "20000x28 L=1", "20000x28", "adult sparse")
 DTYPES = {"fit": ("float64", "float32"), "evidence": ("float64",), "predict": ("float64",)}
 
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to time: its kind, a name of `shapes.SHAPES`, and the type of the rows."""
+    """A case to time: its kind, a name of `shapes.SHAPES`, and the dtype of the rows."""
 
     kind: str
     shape: str
@@ -70,13 +70,13 @@ def list_cases(kinds: Iterable[str], shapes: Iterable[str], dtypes: Iterable[str
 
 
 def prepare(case: Case, folder: Path | None) -> Callable[[], Any]:
-    """Return the call to time, its data loaded. Uses nothing of skrelu but its public names."""
+    """Load the data and return the call to time. Only public names of skrelu are used."""
     from skrelu import DeepLogisticClassifier
 
     shape = load_shape(case.shape, getattr(np, case.dtype), folder)
     if case.kind == "evidence":
         model = DeepLogisticClassifier(shape.hidden, max_iter=20, random_state=0)
-        model.fit(shape.X, shape.y)  # loads what is loaded lazily
+        model.fit(shape.X, shape.y)  # so that lazy imports are not timed
         model = DeepLogisticClassifier(shape.hidden, random_state=0)
         return lambda: model.fit(shape.X, shape.y)
     n_iter = shape.n_iter if case.kind == "fit" else 1
@@ -97,9 +97,9 @@ def prepare(case: Case, folder: Path | None) -> Callable[[], Any]:
 
 
 def run_once(call: Callable[[], Any]) -> float:
-    """Return the seconds of a call: the median of as many as fill some tenths of a second."""
+    """Return the median seconds of a call, over as many calls as fill some tenths of a second."""
     times: list[float] = []
-    while not times or (sum(times) < SECONDS_OF_A_RUN and len(times) < MAX_REPEATS):
+    while not times or (sum(times) < MIN_RUN_SECONDS and len(times) < MAX_REPEATS):
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
@@ -107,7 +107,7 @@ def run_once(call: Callable[[], Any]) -> float:
 
 
 def serve(requests: IO[str], answers: IO[str], folder: Path | None) -> None:
-    """Answer lines of JSON: the fields of a case are answered when it is ready, and null with the seconds of a run."""
+    """Answer lines of JSON: the fields of a case when it is ready to run, null with the seconds of a run."""
     import skrelu
 
     def answer(value: Any) -> None:
@@ -120,7 +120,7 @@ def serve(requests: IO[str], answers: IO[str], folder: Path | None) -> None:
         fields = json.loads(line)
         try:
             if fields is not None:
-                call = None  # frees the data of the case before
+                call = None  # frees the data of the previous case
                 call = prepare(Case(**fields), folder)
                 answer({"ready": True})
             elif call is not None:
@@ -133,7 +133,7 @@ def serve(requests: IO[str], answers: IO[str], folder: Path | None) -> None:
 
 
 class Worker:
-    """A process with the package of a folder, which waits for cases to run."""
+    """A process with the package of a folder, which runs cases on request."""
 
     def __init__(self, name: str, package_folder: Path, data: Path | None) -> None:
         self.name = name
@@ -174,7 +174,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Seconds of a case in each round: before is the revision, after the working tree."""
+    """Seconds of a case in each round: `before` with the revision, `after` with the working tree."""
 
     case: Case
     before: list[float]
@@ -198,7 +198,7 @@ class Comparison:
 
 
 def time_rounds(case: Case, before: Worker, after: Worker, n_rounds: int) -> tuple[list[float], list[float]]:
-    """Return the seconds of each in every round; the one that begins changes from round to round."""
+    """Return the seconds of both workers in every round; they take turns to run first."""
     times: tuple[list[float], list[float]] = [], []
     workers = before, after
     for worker in workers:
@@ -212,7 +212,7 @@ def time_rounds(case: Case, before: Worker, after: Worker, n_rounds: int) -> tup
 def compare(
     cases: list[Case], folders: dict[str, Path], data: Path | None, n_rounds: int, n_pairs: int
 ) -> list[Comparison]:
-    """Time all cases with the packages of two folders, the older one named first."""
+    """Time all cases with the packages of two folders; the older one comes first."""
     comparisons = [Comparison(case, [], []) for case in cases]
     for pair in range(n_pairs):
         rounds_of_pair = (pair + 1) * n_rounds // n_pairs - pair * n_rounds // n_pairs
@@ -252,7 +252,7 @@ def main() -> None:
     arguments = parse()
     if arguments.serve:
         answers = os.fdopen(os.dup(1), "w")
-        os.dup2(2, 1)  # what a fit prints must not be taken for an answer
+        os.dup2(2, 1)  # lines that a fit prints must not be read as answers
         serve(sys.stdin, answers, arguments.data)
         return
     cases = list_cases(arguments.kinds, arguments.shapes, arguments.dtypes)

@@ -1,4 +1,4 @@
-"""The fits that are compared: the same network, data, penalty and number of L-BFGS iterations in each library."""
+"""The fits to compare: the same network, data, penalty and number of L-BFGS iterations in each library."""
 
 import itertools
 import threading
@@ -21,7 +21,7 @@ ALPHA = 1.0
 
 @dataclass
 class Fit:
-    """What one fit cost: seconds, iterations done, and the training objective per row that it ended with."""
+    """Result of a fit: its seconds, its number of iterations, and the training objective per row at its end."""
 
     seconds: float
     n_iter: int
@@ -104,18 +104,18 @@ FITS: dict[str, Callable[..., Fit]] = {
 
 
 def names_for(X: Any, hidden: tuple[int, ...]) -> list[str]:
-    """Return who can fit this: PyTorch dense rows, LogisticRegression no hidden layer."""
+    """Return the libraries for a problem: PyTorch for dense rows, LogisticRegression without a hidden layer."""
     names = ["skrelu", "MLPClassifier"] if hidden else ["skrelu", "LogisticRegression"]
     return names if sparse.issparse(X) else [*names, "PyTorch"]
 
 
 class PeakMemory:
-    """Samples the private memory of this process; `beyond` is the highest value over that at the beginning (bytes)."""
+    """Measures the private memory of this process; `beyond` is its peak minus its first value (bytes)."""
 
     def __enter__(self) -> "PeakMemory":
         self._before = self._peak = self._read()
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._sample)
+        self._thread = threading.Thread(target=self._watch)
         self._thread.start()
         return self
 
@@ -124,7 +124,7 @@ class PeakMemory:
         self._thread.join()
         self.beyond = self._peak - self._before
 
-    def _sample(self) -> None:
+    def _watch(self) -> None:
         while not self._done.wait(0.002):
             self._peak = max(self._peak, self._read())
 
@@ -136,7 +136,7 @@ class PeakMemory:
 
 def _time(work: Callable[[], Any]) -> float:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # none of them converges in so few iterations
+        warnings.simplefilter("ignore")  # no fit converges in so few iterations
         start = time.perf_counter()
         work()
         return time.perf_counter() - start

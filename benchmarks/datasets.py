@@ -1,7 +1,7 @@
-"""Real data sets for the benchmarks: scikit-learn's own, and those of a folder if one is named.
+"""Real data sets for the benchmarks: those of scikit-learn, and those of a folder if one is given.
 
 The folder may hold `adult.csv.gz`, `higgs7500.csv.gz` and `skin.csv.gz` (UCI), and `tables/*.csv.gz` with the class in
-the column `target`. Nominal columns are made one-hot; standardising is left to the pipeline that uses the data.
+the column `target`. Nominal columns are made one-hot. The data are not standardised.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from sklearn import datasets as built_in
 
 Table = tuple[str, NDArray[np.float64], NDArray[np.intp]]
 
-_TARGETS = {"adult": "income", "higgs7500": "signal", "skin": "skin"}
+_TARGET_COLUMNS = {"adult": "income", "higgs7500": "signal", "skin": "skin"}
 
 
 def load_built_in() -> Iterator[Table]:
@@ -25,19 +25,19 @@ def load_built_in() -> Iterator[Table]:
 
 
 def load_folder(folder: Path) -> Iterator[Table]:
-    """Yield (name, X, y) of every known table in the folder; wdbc and wine are scikit-learn's own."""
+    """Yield (name, X, y) of every known table in the folder, except wdbc and wine, which scikit-learn has."""
     for path in sorted((folder / "tables").glob("*.csv.gz")):
         name = path.name.removesuffix(".csv.gz")
         if name not in ("wdbc", "wine"):
             yield _read(name, path, "target")
-    for name, target in _TARGETS.items():
+    for name, target in _TARGET_COLUMNS.items():
         path = folder / f"{name}.csv.gz"
         if path.exists():
             yield _read(name, path, target)
 
 
 def load_all(folder: Path | None) -> Iterator[Table]:
-    """Yield scikit-learn's own data sets and, if a folder is given, its tables."""
+    """Yield the data sets of scikit-learn and, if a folder is given, its tables."""
     yield from load_built_in()
     if folder is not None:
         yield from load_folder(folder)

@@ -1,12 +1,12 @@
-"""Defaults against defaults: how good is each classifier if nobody tunes it?
+"""Quality of classifiers with their default parameters.
 
 Every classifier is fitted with its default parameters to the same splits of real data sets (nominal columns one-hot,
-standardised, 30% test), one after the other on each split, so that a slow moment of the machine hits all alike.
+standardised, 30% test). On each split they take turns, so that a slow moment of the machine affects all alike.
 
-    python benchmarks/defaults.py                        # scikit-learn's own data sets
+    python benchmarks/defaults.py                        # the data sets of scikit-learn
     python benchmarks/defaults.py --data FOLDER          # and those of a folder, see benchmarks/datasets.py
-    python benchmarks/defaults.py --ablation             # our own default against its neighbours
-    python benchmarks/defaults.py --data FOLDER --markdown FILE   # each data set's figures as a table
+    python benchmarks/defaults.py --ablation             # the defaults of skrelu against alternatives to them
+    python benchmarks/defaults.py --data FOLDER --markdown FILE   # the figures of each data set as a table
 """
 
 import argparse
@@ -67,12 +67,12 @@ ABLATION: dict[str, Callable[[int], Any]] = {
 }
 
 
-CALIBRATED = ("DeepLogisticClassifier", "  predictive='laplace'", "MLPClassifier", "LogisticRegression", "LightGBM")
-FIGURES = (("log_loss", 4), ("brier", 3), ("calibration", 3))
+TABLE_NAMES = ("DeepLogisticClassifier", "  predictive='laplace'", "MLPClassifier", "LogisticRegression", "LightGBM")
+DIGITS = (("log_loss", 4), ("brier", 3), ("calibration", 3))
 
 
 def evaluate(make: Callable[[int], Any], split: list[Any], seed: int) -> dict[str, float]:
-    """Fit one classifier to one split."""
+    """Fit one classifier to one split and return its figures on the test rows."""
     X, X_test, y, y_test = split
     classifier = make(seed)
     with warnings.catch_warnings(record=True) as caught:
@@ -95,12 +95,12 @@ def evaluate(make: Callable[[int], Any], split: list[Any], seed: int) -> dict[st
 
 
 def brier_score(classes: np.ndarray, probabilities: np.ndarray, y: np.ndarray) -> float:
-    """Return the mean over rows of the squared distance between probabilities and the indicator of the label."""
+    """Return the mean over the rows of the squared distance between probabilities and the indicator of the label."""
     return float(np.square(probabilities - (y[:, np.newaxis] == classes)).sum(axis=1).mean())
 
 
 def calibration_error(classes: np.ndarray, probabilities: np.ndarray, y: np.ndarray, n_bins: int = 15) -> float:
-    """Return the expected calibration error: |accuracy - confidence| over equal bins of the top probability."""
+    """Return the expected calibration error: |accuracy - confidence| over equal bins of the highest probability."""
     confidence = probabilities.max(axis=1)
     is_right = classes[probabilities.argmax(axis=1)] == y
     bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
@@ -109,7 +109,7 @@ def calibration_error(classes: np.ndarray, probabilities: np.ndarray, y: np.ndar
 
 
 def split_rows(X: np.ndarray, y: np.ndarray, max_rows: int, seed: int) -> list[Any]:
-    """Draw at most `max_rows` rows, split and standardise them."""
+    """Draw at most `max_rows` rows, split them and standardise both parts."""
     if len(X) > max_rows:
         X, _, y, _ = train_test_split(X, y, train_size=max_rows, stratify=y, random_state=seed)
     X, X_test, y, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=seed)
@@ -149,7 +149,7 @@ def main() -> None:
 
 
 def print_summary(results: dict[str, dict[str, list[dict[str, float]]]], n_seeds: int) -> None:
-    """Print one line per classifier, over all data sets with equal weight."""
+    """Print a line for each classifier: figures over all data sets, with equal weights."""
     print(f"\n{len(results)} data sets, {n_seeds} splits each")
     print(
         f"{'':36}{'log-loss':>10}{'log-loss':>10}{'accuracy':>10}{'Brier':>8}{'calibration':>12}"
@@ -172,14 +172,14 @@ def print_summary(results: dict[str, dict[str, list[dict[str, float]]]], n_seeds
 
 def calibration_table(results: dict[str, dict[str, list[dict[str, float]]]]) -> str:
     """Return log-loss, Brier score and expected calibration error of each data set, as Markdown."""
-    names = [name for name in CALIBRATED if name in next(iter(results.values()))]
+    names = [name for name in TABLE_NAMES if name in next(iter(results.values()))]
     lines = [
         "| log-loss / Brier score / calibration error | " + " | ".join(name.strip() for name in names) + " |",
         "| --- |" + " --- |" * len(names),
     ]
     for data_set, runs in results.items():
         cells = [
-            " / ".join(f"{np.mean([run[figure] for run in runs[name]]):.{n_digits}f}" for figure, n_digits in FIGURES)
+            " / ".join(f"{np.mean([run[figure] for run in runs[name]]):.{n_digits}f}" for figure, n_digits in DIGITS)
             for name in names
         ]
         lines.append(f"| {data_set} | " + " | ".join(cells) + " |")
@@ -187,7 +187,7 @@ def calibration_table(results: dict[str, dict[str, list[dict[str, float]]]]) -> 
 
 
 def print_ratios(results: dict[str, dict[str, list[dict[str, float]]]]) -> None:
-    """Print how the first classifier's log-loss compares with every other's, over all data sets and the worst one."""
+    """Print the log-loss of the first classifier over that of each other one: over all data sets, and for the worst."""
     first, *others = next(iter(results.values()))
     print(f"\nlog-loss of {first} over that of{'':12}geo. mean{'':12}worst data set (figures)")
     for other in others:

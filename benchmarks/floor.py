@@ -1,4 +1,4 @@
-"""How far is an evaluation from its bare matrix products, and how much do threads save?
+"""Time of an evaluation against that of its bare matrix products, and with all threads against one.
 
     python benchmarks/floor.py                       # the dense shapes of `shapes.py`
     python benchmarks/floor.py --shapes 10000x784 1797x64 --data FOLDER
@@ -26,14 +26,14 @@ from skrelu._core.threads import Team, count_threads
 from skrelu._data.labels import Labels
 
 DENSE = [name for name in SHAPES if "sparse" not in name]
-SECONDS_OF_A_ROUND = 0.4
+MIN_ROUND_SECONDS = 0.4
 
 
 def median_seconds(work: Callable[[], Any]) -> float:
-    """Return the median over as many calls as fill some tenths of a second, 3 at least; the first does not count."""
+    """Return the median seconds of a call, over as many calls as fill some tenths of a second, after a first one."""
     work()
     times: list[float] = []
-    while len(times) < 3 or sum(times) < SECONDS_OF_A_ROUND:
+    while len(times) < 3 or sum(times) < MIN_ROUND_SECONDS:
         start = time.perf_counter()
         work()
         times.append(time.perf_counter() - start)
@@ -41,7 +41,7 @@ def median_seconds(work: Callable[[], Any]) -> float:
 
 
 def make_products(network: Network, n_rows: int, dtype: np.dtype) -> Callable[[], None]:
-    """Return a call that does the products of an evaluation and nothing else."""
+    """Return a function that computes only the matrix products of an evaluation."""
     sizes = network.layer_sizes
     layers = network.layers(np.ones(network.n_parameters, dtype=dtype))
     gradients = network.layers(np.empty(network.n_parameters, dtype=dtype))

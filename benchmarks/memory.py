@@ -1,4 +1,4 @@
-"""How much private memory a fit takes beyond its data: rows of a memory map, and a large sparse matrix.
+"""Private memory of a fit beyond its data: with the rows of a memory map, and with a large sparse matrix.
 
 python benchmarks/memory.py --rows 20000000
 """
@@ -22,7 +22,7 @@ N_FEATURES = 8
 def report(what: str, work: Callable[[], object], n_rows: int) -> None:
     start = time.perf_counter()
     with PeakMemory() as memory, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # so few iterations do not converge
+        warnings.simplefilter("ignore")  # no fit converges in so few iterations
         work()
     seconds = time.perf_counter() - start
     per_row = memory.beyond / n_rows

@@ -1,4 +1,4 @@
-"""Run a script on the package as it was at another revision, in a process of its own."""
+"""Run a script in a new process with the package as it was at another revision."""
 
 import os
 import shutil
@@ -32,12 +32,12 @@ def working_tree() -> Iterator[Path]:
 
 
 def environment_with(package_folder: Path) -> dict[str, str]:
-    """Return the environment of a process that imports the package of a folder, whatever is installed."""
+    """Return the environment of a process that imports the package of a folder, even if another one is installed."""
     return os.environ | {"PYTHONPATH": str(package_folder), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def run_with(package_folder: Path, arguments: list[str]) -> str:
-    """Run Python on a script with the package of a folder first on the path; return what it prints."""
+    """Run Python on a script with the package of a folder first on the path; return the printed text."""
     command = [sys.executable, *arguments]
     environment = environment_with(package_folder)
     return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -1,14 +1,14 @@
-"""How fast is a fit, in how much memory, against the peers and against the floor that the machine sets?
+"""Time and memory of a fit, compared with other libraries and with the fastest that the machine allows.
 
-    python benchmarks/run.py                         # the table; synthetic rows where no real ones are built in
+    python benchmarks/run.py                         # the table; synthetic rows if scikit-learn has no real ones
     python benchmarks/run.py --data FOLDER           # with mnist10k.npz and adult.csv.gz from a folder
-    python benchmarks/run.py --scaling docs/benchmarks   # cost against rows, width, depth and threads, with plots
-    python benchmarks/run.py --solver                    # how much of an iteration is the solver's own work
+    python benchmarks/run.py --scaling docs/benchmarks   # time against rows, width, depth and threads, with plots
+    python benchmarks/run.py --solver                    # the solver's part of an iteration
 
-The competitors take turns in every round, so that a slow moment of the machine hits all alike; medians over the
-rounds and their ratios are printed. An iteration is one of L-BFGS, the solver's own work and its extra evaluations
-included; an evaluation is one objective with its gradient. The floor is the time of the bare matrix products of one
-evaluation at the same shapes and block size, and of as many multiply-adds at the machine's peak.
+The competitors take turns in every round, so that a slow moment of the machine affects all alike. Medians over the
+rounds and their ratios are printed. An iteration is one of L-BFGS; the solver's own work and its extra evaluations are
+included. An evaluation is one objective with its gradient. It is compared with the time of its bare matrix products at
+the same shapes and block size, and with the time of as many multiply-adds at the machine's peak.
 """
 
 import argparse
@@ -40,10 +40,10 @@ from skrelu._data.labels import Labels
 DTYPES = {"float64": np.float64, "float32": np.float32}
 
 
-def median_seconds(work: Callable[[], Any], at_least: float = 0.3, most: int = 50) -> float:
-    """Return the median over as many calls as fill some tenths of a second, 3 at least."""
+def median_seconds(work: Callable[[], Any], min_seconds: float = 0.3, max_calls: int = 50) -> float:
+    """Return the median seconds of a call, over as many calls as fill `min_seconds`: from 3 to `max_calls`."""
     times: list[float] = []
-    while len(times) < 3 or (sum(times) < at_least and len(times) < most):
+    while len(times) < 3 or (sum(times) < min_seconds and len(times) < max_calls):
         start = time.perf_counter()
         work()
         times.append(time.perf_counter() - start)
@@ -56,7 +56,7 @@ def make_network(shape: Shape) -> tuple[Network, Labels]:
 
 
 def time_evaluations(shape: Shape, n_rounds: int) -> dict[str, float]:
-    """Return seconds per evaluation: ours, PyTorch's, and the bare products of one."""
+    """Return the seconds of an evaluation by skrelu, of one by PyTorch, and of the bare products of one."""
     network, labels = make_network(shape)
     parameters = network.initial_parameters(np.random.RandomState(0)) + 0.01
     theirs = None if sparse.issparse(shape.X) else TorchNetwork(shape.X, shape.y, shape.hidden)
@@ -77,16 +77,17 @@ def time_evaluations(shape: Shape, n_rounds: int) -> dict[str, float]:
 
 
 def time_products(network: Network, shape: Shape, team: Team) -> float:
-    """Return the seconds of the matrix products of one evaluation alone, by the same blocks and threads."""
+    """Return the seconds of the matrix products of one evaluation, with the same blocks and threads."""
     n_rows, dtype = shape.X.shape[0], shape.X.dtype
     if sparse.issparse(shape.X):
         return float("nan")
-    rows = choose_block_rows(network.layer_sizes, shape.X, n_rows)
+    block_rows = choose_block_rows(network.layer_sizes, shape.X, n_rows)
     layers = network.layers(np.ones(network.n_parameters, dtype=dtype))
-    n_blocks = -(-n_rows // rows)
+    n_blocks = -(-n_rows // block_rows)
     sizes = network.layer_sizes
     arrays = [
-        [np.ones((rows, size + 1), dtype=dtype) for size in sizes[:-1]] + [np.ones((rows, sizes[-1]), dtype=dtype)]
+        [np.ones((block_rows, size + 1), dtype=dtype) for size in sizes[:-1]]
+        + [np.ones((block_rows, sizes[-1]), dtype=dtype)]
         for _ in range(team.n_threads)
     ]
     gradients = [network.layers(np.empty(network.n_parameters, dtype=dtype)) for _ in range(team.n_threads)]
@@ -111,13 +112,13 @@ def multiply_adds(network: Network, n_rows: int) -> float:
 
 
 def measure_peak(dtype: type) -> float:
-    """Return multiply-adds a second of a large product with all threads."""
+    """Return the multiply-adds per second of a large product with all threads."""
     matrix = np.ones((2048, 2048), dtype=dtype)
     return 2048**3 / median_seconds(lambda: matrix @ matrix)
 
 
 def time_fits(shape: Shape, n_rounds: int) -> dict[str, dict[str, float]]:
-    """Return for each competitor the seconds of a fit and of an iteration, and the objective at the end."""
+    """Return the seconds of a fit and of an iteration, and the objective at the end, for each competitor."""
     names = names_for(shape.X, shape.hidden)
     rounds: dict[str, list[Any]] = {name: [] for name in names}
     for _ in range(n_rounds):
@@ -135,7 +136,7 @@ def time_fits(shape: Shape, n_rounds: int) -> dict[str, dict[str, float]]:
 
 
 def time_solver(shape: Shape) -> dict[str, float]:
-    """Return, per iteration of ours, the evaluations, their seconds and those of everything else: the solver's own."""
+    """Return, per iteration of skrelu, the number and the seconds of evaluations, and the solver's own seconds."""
     evaluate, spent = Objective.value_and_gradient, []
 
     def timed(objective: Objective, parameters: np.ndarray) -> Any:
@@ -165,7 +166,7 @@ def print_solver(folder: Path | None, shape_names: list[str], dtypes: list[str])
 
 
 def time_to_loss(shape: Shape, fits: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Return the seconds each needs to the objective that all of them reach, trying a few numbers of iterations."""
+    """Return the seconds in which each competitor reaches the objective that all reach, from a few shorter fits."""
     losses = [fit["loss"] for fit in fits.values() if np.isfinite(fit["loss"])]
     target = max(losses) * (1 + 1e-6)
     seconds = {}
@@ -193,7 +194,7 @@ def time_predictions(shape: Shape) -> dict[str, float]:
 
 
 def measure_memory(name: str, shape_name: str, dtype: str, folder: Path | None) -> float:
-    """Return the peak private memory (bytes) of a short fit beyond that with the data loaded, in a new process."""
+    """Return the peak private memory (bytes) of a short fit beyond its data, measured in a new process."""
     command = [sys.executable, __file__, "--memory-of", name, shape_name, dtype]
     command += ["--data", str(folder)] if folder is not None else []
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -201,7 +202,7 @@ def measure_memory(name: str, shape_name: str, dtype: str, folder: Path | None) 
 
 def print_memory_of(name: str, shape_name: str, dtype: str, folder: Path | None) -> None:
     shape = load_shape(shape_name, DTYPES[dtype], folder)
-    FITS[name](shape.X[:200], np.arange(200) % (shape.y.max() + 1), shape.hidden, 1)  # loads what is loaded lazily
+    FITS[name](shape.X[:200], np.arange(200) % (shape.y.max() + 1), shape.hidden, 1)  # lazy imports
     with PeakMemory() as memory:
         FITS[name](shape.X, shape.y, shape.hidden, 2)
     print(memory.beyond)

@@ -1,4 +1,4 @@
-"""Cost against rows, width, depth and threads, each with a plot and its figures in one JSON file."""
+"""Time against rows, width, depth and threads: a plot of each, and all figures in one JSON file."""
 
 import json
 import time
@@ -47,7 +47,7 @@ def run_all(folder: Path) -> None:
 
 
 def time_iterations(shape: Shape, n_rounds: int = 3) -> dict[str, float]:
-    """Return the median seconds per iteration of each competitor, in turns."""
+    """Return the median seconds per iteration of each competitor; they take turns."""
     rounds: dict[str, list[float]] = {name: [] for name in NAMES}
     for _ in range(n_rounds):
         for name in NAMES:
@@ -82,7 +82,7 @@ def against_depth() -> Series:
 
 
 def against_threads() -> Series:
-    """Return how many times as fast as with one thread an evaluation is."""
+    """Return the speed of an evaluation relative to that with one thread."""
     series: Series = {}
     shapes = [make_shape(20_000, (100,)), make_shape(200_000, (64, 32)), make_shape(20_000, (256, 256))]
     for shape in shapes:
@@ -94,7 +94,7 @@ def against_threads() -> Series:
 
 
 def time_evaluations(shape: Shape, dtype: type, numbers: tuple[int, ...], n_rounds: int = 7) -> dict[int, float]:
-    """Return the median seconds of an evaluation for each number of threads, in turns."""
+    """Return the median seconds of an evaluation for each number of threads; the numbers take turns."""
     labels = Labels.of(shape.y, None)
     network = Network((30, *shape.hidden, 1))
     parameters = network.initial_parameters(np.random.RandomState(0))

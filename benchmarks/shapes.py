@@ -21,13 +21,13 @@ class Shape:
 
 
 def load_shape(name: str, dtype: type, folder: Path | None) -> Shape:
-    """Return a problem by name, in a dtype; real data where they are at hand."""
+    """Return a problem by name, in a dtype; with real data if they are available."""
     hidden, n_iter = SHAPES[name]
     X, y = _load(name, folder)
     return Shape(name, X.astype(dtype), y, hidden, n_iter)
 
 
-# hidden layers and iterations
+# The hidden layers and the number of iterations of each problem.
 SHAPES: dict[str, tuple[tuple[int, ...], int]] = {
     "569x30 L=1": ((), 50),
     "569x30": ((10,), 200),
@@ -67,7 +67,7 @@ def _load(name: str, folder: Path | None) -> tuple[Any, np.ndarray]:
 
 
 def _load_adult(folder: Path | None) -> tuple[Any, np.ndarray]:
-    """Return adult with one-hot columns, sparse; without the folder random rows of that shape."""
+    """Return the adult census with one-hot columns, sparse; without the folder, random rows of the same shape."""
     if folder is None:
         rng = np.random.default_rng(0)
         X = sparse.random_array((30162, 104), density=0.13, format="csr", rng=rng)
