@@ -76,3 +76,13 @@ def test_equal_rows_share_a_rank():
     rows = WeightedRows(X, np.array([0, 0, 0, 1]))
     assert rank_rows(rows, np.arange(4)).tolist() == [1, 0, 1, 2]
     assert is_small(rows)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((2048, 3), True), ((2049, 3), False), ((1024, 1024), True), ((1024, 1025), False)]
+)
+def test_a_table_is_small_up_to_2048_rows_and_a_million_values(shape, expected):
+    rows = WeightedRows(np.zeros(shape), np.zeros(shape[0], dtype=int))
+    assert is_small(rows) is expected
+    assert is_small(replace(rows, selection=np.arange(3))) is (shape[0] * shape[1] <= 2**20)
+    assert is_small(replace(rows, X=sparse.csr_array(shape))) is (shape[0] <= 2048)

@@ -77,6 +77,15 @@ def test_a_validation_set_that_is_too_small_or_too_large_is_refused(y, fraction)
         hold_out(rows, labels, fraction, np.random.RandomState(0))
 
 
+@pytest.mark.parametrize(("fraction", "expected"), [(0.13, False), (0.2, True), (0.8, True), (0.81, False)])
+def test_both_parts_need_as_many_rows_as_there_are_classes(fraction, expected):
+    """Of 15 rows of 3 classes at least 3 must be held out, and at least 3 left."""
+    y = np.array([0, 1, 2] * 5)
+    labels = Labels.of(y, None)
+    problem = hold_out_problem(WeightedRows(np.zeros((15, 1)), labels.encode(y)), labels, fraction)
+    assert (problem is None) is expected
+
+
 class TestFolds:
     X = np.random.RandomState(0).randn(40, 3)
     y = np.tile([0, 1], 20)

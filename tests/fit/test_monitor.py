@@ -57,6 +57,33 @@ def test_without_validation_patience_watches_the_objective():
     assert monitor.best.number == 5
 
 
+def test_a_rise_by_tol_is_enough():
+    monitor = make_monitor(n_iter_no_change=0, tol=0.5)
+    assert feed(monitor, [3.0, 2.5, 2.0, 1.5]) == [None] * 4
+    assert feed(make_monitor(n_iter_no_change=0, tol=0.5), [3.0, 2.5, 2.25]) == [None, None, Outcome.PROGRESS]
+
+
+def test_a_point_under_another_penalty_begins_the_count_anew():
+    """Its objective is another function: without validation all that was seen before says nothing."""
+    monitor = make_monitor(n_iter_no_change=1)
+    assert feed(monitor, [3.0, 2.0, 1.99]) == [None] * 3
+    again = [Iterate(2, np.array([9.0]), 9.0, np.array([0.5]), is_start=True)]
+    again += [Iterate(number, np.array([value]), value, np.array([0.5])) for number, value in ((3, 8.0), (4, 7.0))]
+    assert [monitor.watch(iterate) for iterate in again] == [None] * 3
+    assert monitor.loss_curve == [2.0, 1.99, 8.0, 7.0]
+    assert monitor.best is again[-1]
+
+
+def test_a_point_under_another_penalty_is_still_the_best_validated_one():
+    losses = {3.0: 0.9, 2.0: 0.5, 9.0: 0.5, 8.0: 0.7}
+    monitor = make_monitor(validate=lambda parameters: losses[float(parameters[0])])
+    feed(monitor, [3.0, 2.0])
+    monitor.watch(Iterate(1, np.array([9.0]), 9.0, np.array([0.5]), is_start=True))
+    monitor.watch(Iterate(2, np.array([8.0]), 8.0, np.array([0.5])))
+    assert (monitor.best.number, monitor.best.value, monitor.best_score) == (1, 2.0, -0.5)
+    assert monitor.validation_scores == [-0.5, -0.7]
+
+
 def test_a_start_whose_validation_loss_is_not_finite_is_an_error():
     monitor = make_monitor(validate=lambda parameters: np.nan)
     with pytest.raises(NotFiniteError, match="validation loss"):

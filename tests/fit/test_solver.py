@@ -91,6 +91,21 @@ def test_steps_into_overflow_are_shortened(beyond):
     assert_allclose(solution.iterate.parameters, np.ones(4), atol=1e-4)
 
 
+def test_a_step_into_overflow_is_shortened_tenfold():
+    points = []
+
+    def objective(x):
+        points.append(x.copy())
+        if x[0] > 0.2:
+            return np.inf, np.full_like(x, np.nan)
+        return float(x @ x), 2 * x
+
+    solution = minimize(objective, np.array([-0.7]), **LIMITS, on_iterate=watch([]))
+    assert_allclose(points[1], [0.3], rtol=1e-12)  # the first step has length 1
+    assert_allclose(points[2], [-0.6], rtol=1e-12)
+    assert solution.outcome is Outcome.GRADIENT
+
+
 def test_a_wall_of_overflow_ends_at_the_last_finite_iterate():
     def objective(x):
         with np.errstate(all="ignore"):
@@ -130,6 +145,17 @@ def test_a_line_search_that_fails_for_want_of_digits_has_converged():
     solution = minimize(objective, np.array([1.0, 0.3]), **(LIMITS | {"value_tol": 1e-9}), on_iterate=watch([]))
     assert solution.outcome.is_success
     assert np.abs(solution.iterate.parameters).max() < 1e-2
+
+
+def test_digits_are_counted_relative_to_the_value():
+    """A last fall of about 10 is small for a value of 1e9, whose digits end there."""
+    bend = np.array([1.0, 3.0, 7.0])
+
+    def objective(x):
+        return float(1e9 * (1 + np.round(bend @ x**2, 8))), 2e9 * bend * x
+
+    solution = minimize(objective, np.array([1.0, 0.3, -0.4]), **(LIMITS | {"value_tol": 1e-10}), on_iterate=watch([]))
+    assert solution.outcome is Outcome.VALUE
 
 
 def test_an_interrupt_keeps_the_last_iterate():
