@@ -96,7 +96,7 @@ def test_an_interrupt_of_the_calling_thread_ends_the_others():
         time.sleep(0.001)
 
     with Team(3) as team, pytest.raises(KeyboardInterrupt):
-        team.each_block(100, interrupted, interrupted)
+        team.each_block(100, interrupted, lambda block: None)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("skrelu")]
 
 
