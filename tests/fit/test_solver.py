@@ -147,14 +147,16 @@ def test_a_line_search_that_fails_for_want_of_digits_has_converged():
     assert np.abs(solution.iterate.parameters).max() < 1e-2
 
 
-def test_digits_are_counted_relative_to_the_value():
-    """A last fall of about 10 is small for a value of 1e9, whose digits end there."""
-    bend = np.array([1.0, 3.0, 7.0])
+@pytest.mark.parametrize("seed", [1, 4])
+def test_digits_are_counted_relative_to_the_value(seed):
+    """The line search fails after a last fall of about 4, which is small for a value of 1e9 with noise of 10."""
+    rng = np.random.RandomState(seed)
+    bend, start = rng.uniform(0.5, 8, 3), rng.randn(3)
 
     def objective(x):
-        return float(1e9 * (1 + np.round(bend @ x**2, 8))), 2e9 * bend * x
+        return float(1e9 * (1 + bend @ x**2 + 1e-8 * np.sin(1e9 * x.sum()))), 2e9 * bend * x
 
-    solution = minimize(objective, np.array([1.0, 0.3, -0.4]), **(LIMITS | {"value_tol": 1e-10}), on_iterate=watch([]))
+    solution = minimize(objective, start, **(LIMITS | {"value_tol": 1e-10}), on_iterate=watch([]))
     assert solution.outcome is Outcome.VALUE
 
 
