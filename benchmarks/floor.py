@@ -30,7 +30,7 @@ MIN_ROUND_SECONDS = 0.4
 
 
 def median_seconds(work: Callable[[], Any]) -> float:
-    """Return the median seconds of a call, over as many calls as fill some tenths of a second, after a first one."""
+    """Return the median seconds of at least 3 calls that fill some tenths of a second; a first call does not count."""
     work()
     times: list[float] = []
     while len(times) < 3 or sum(times) < MIN_ROUND_SECONDS:

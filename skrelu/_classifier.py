@@ -65,8 +65,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     alpha : float, sequence of float or 'evidence', default='evidence'
         Strength of the L2 penalty, as in MLPClassifier; 1/C in LogisticRegression. The penalty is added to the SUM of
         the losses, so its effect fades as rows are added. A sequence has one alpha for each layer. With 'evidence' the
-        training data choose alpha while the network is fitted (MacKay 1992, see Notes). This prefers no value of alpha
-        and needs no validation set. It counts weights as rows, so the scale of `sample_weight` matters.
+        training data choose alpha while the network is fitted (MacKay 1992, see Notes). No value of alpha is preferred
+        in advance, and no validation set is needed. Weights count as rows, so the scale of `sample_weight` matters.
     alpha_grouping : {'shared', 'layer', 'feature'}, default='feature'
         Which weights share an alpha, if the evidence chooses it. 'shared': all weights. 'layer': the weights of a
         layer. 'feature': the weights of an input feature; all later layers have the alpha of all weights together. One
@@ -78,9 +78,9 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         draws 500 of them, and doubles this number, up to 2000, while they are too few.
     predictive : {'map', 'laplace'}, default='map'
         The scores that probabilities are computed from. 'map': the scores at the fitted weights. 'laplace': these
-        scores moderated, that is, the nearer to 0 the less certain they are. With 'laplace' probabilities far from the
-        training data do not tend to 0 or 1. Near the data they are more cautious, on tables with little noise far too
-        much so: `docs/uncertainty.md` has the measurements. `predict_proba` takes longer.
+        scores moderated, which moves a score towards 0, the more the less certain it is. With 'laplace' probabilities
+        far from the training data do not tend to 0 or 1. Near the data they are more cautious, on tables with little
+        noise far too much so: `docs/uncertainty.md` has the measurements. `predict_proba` takes longer.
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes, {label: weight > 0}; labels left out weigh 1. 'balanced' gives every class the same
         total weight. Validation rows have these weights, too. Not for multilabel targets.
@@ -102,7 +102,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     n_iter_no_change : int or numpy.inf, default=20
         The fit stops after more than this number of iterates in a row without progress. With validation, progress is a
         rise of the validation score by `tol`. With hidden layers and no validation, it is a fall of the objective
-        (divided by the total weight) by `tol`. With neither, this parameter is not used.
+        (divided by the total weight) by `tol`. Without hidden layers and validation, the parameter is not used.
     n_init : int, default=1
         The number of random starts. The start with the best validation score is kept; without validation the one with
         the highest evidence or, for a fixed alpha, with the lowest objective. Without a hidden layer one start is
@@ -116,7 +116,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         Determines the starting weights, the rows that are held out and the terms of the curvature that are drawn.
     verbose : int, default=0
         If positive, a line is printed for each iterate: objective, largest component of its gradient, validation score
-        and the seconds from this start on.
+        and seconds since the iterations from this start began.
 
     Attributes
     ----------
@@ -148,9 +148,10 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     validation_scores_ : list of float of length `n_iter_` or None
         Minus the log-loss (nats) of the validation rows after each iteration; None without early stopping.
     best_validation_score_ : float or None
-        The validation score of the weights kept. They are the starting weights if no iterate was better.
+        The validation score of the weights kept; None without early stopping. If no iterate was better, these are the
+        starting weights.
     n_iter_ : int
-        The number of iterations from the start that was kept.
+        The number of iterations made from the start that was kept.
     alpha_ : float or ndarray of shape (`n_layers_` - 1,) or (`n_features_in_` + 1,)
         The strength of the penalty: one alpha for all weights; one for each layer; or one for the weights of each
         feature and, last, one for all later layers.
@@ -191,11 +192,11 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     integer weights in place of repeated rows change a bit of the model.
 
     With alpha='evidence' the fit alternates between ten iterations of L-BFGS and a measurement of the Gauss-Newton
-    curvature A = G + diag(alpha), where G is the curvature of the losses. From it follows gamma, the number of weights
-    that the data determine, and alpha becomes gamma / ||W||^2, for all weights or for each group of them. When alpha
-    has settled, the fit goes on to the minimum. The curvature is only ever a matrix of at most `n_curvature_terms` rows
-    and columns, whatever the number of parameters. On tables with little noise the penalty may come to outweigh the
-    loss. Then the fit tries a quarter of the alphas, and keeps it if the evidence is higher and the leave-one-out loss
+    curvature A = G + diag(alpha), where G is the curvature of the losses. This gives gamma, the number of weights that
+    the data determine, and alpha becomes gamma / ||W||^2, for all weights or for each group of them. When alpha has
+    settled, the fit goes on to the minimum. The computation needs a matrix of at most `n_curvature_terms` rows and
+    columns, whatever the number of parameters. On tables with little noise the penalty may come to outweigh the loss.
+    Then the fit tries alphas a quarter as large, and keeps them if the evidence is higher and the leave-one-out loss
     (estimated from the same matrix) lower by 5%. `docs/theory/evidence.md` derives the method,
     `docs/decisions/0007-evidence.md` has the measurements.
 
@@ -341,7 +342,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         Warns
         -----
         ConvergenceWarning
-            If the fit ended before a minimum was found, with what to change.
+            If the fit ended before a minimum was found; the message has advice.
         UserWarning
             If the fit was interrupted (Ctrl-C); the best iterate is kept. Also if alpha='evidence', which counts
             weights as rows, and `sample_weight` adds up to less than 2.

@@ -50,8 +50,8 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         The strengths of the L2 penalty to choose from, positive; 1/C in LogisticRegressionCV. An integer n, at least 2,
         stands for n values from 0.01 to 100, evenly spaced in their logarithm.
     cv : int, splitter, iterable or None, default=None
-        The folds. None means 5, or as many as the smallest class has rows if these are fewer (for multilabel targets,
-        as many as there are rows). None and integers stand for StratifiedKFold, for multilabel targets for KFold,
+        The folds. None means 5, or as many as the smallest class has rows if it has fewer than 5 (for multilabel
+        targets, as there are rows). None and integers stand for StratifiedKFold, for multilabel targets for KFold,
         without shuffling. Iterables yield the row numbers (train, test) of each fold.
     scoring : str, callable or None, default=None
         The score to maximise. None means minus the log-loss (nats) over the test rows of a fold: the mean weighted by
@@ -72,8 +72,8 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         The number of iterates without progress that each fit allows, as in DeepLogisticClassifier.
     n_jobs : int or None, default=None
         The number of folds that joblib fits at a time; None means one, unless in a `joblib.parallel_config`. Each fit,
-        the last one too, uses as many threads as BLAS may use; joblib limits these in its workers. The methods of
-        prediction use `n_jobs` threads.
+        the last one too, uses as many threads as BLAS may use; joblib limits these in its workers. For `predict` and
+        the other methods of prediction `n_jobs` is the number of threads, as in DeepLogisticClassifier.
     random_state : int, RandomState instance or None, default=None
         Determines the weights at which every path starts: the same weights in each fold and on all rows.
     verbose : int, default=0

@@ -16,7 +16,7 @@ from skrelu._core.network import Network, Workspace, trace_rows
 from skrelu._core.terms import PrioritySample, Terms
 from skrelu._core.threads import Team
 
-_MAX_RING_VALUES = 2**18
+_MAX_RING_VALUES = 2**18  # of all gradients in the ring
 
 
 class Datafit:

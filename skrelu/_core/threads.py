@@ -134,7 +134,7 @@ class Team:
 
     def __enter__(self) -> Self:
         _blas_hold.__enter__()
-        self._silence = np.errstate(all="ignore")  # NumPy's can be entered once
+        self._silence = np.errstate(all="ignore")  # an errstate of NumPy can be entered only once
         self._silence.__enter__()
         return self
 

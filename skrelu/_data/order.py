@@ -16,13 +16,13 @@ from scipy import sparse
 from skrelu._core.arrays import Array, Rows
 from skrelu._data.rows import WeightedRows
 
-# Putting so much in order takes 50 ms and 50 MB at most.
+# A table of this size is put in order in 50 ms and 50 MB at most.
 _MAX_ROWS = 2048
 _MAX_VALUES = 2**20
 
 
 def is_small(rows: WeightedRows) -> bool:
-    """Return whether the rows are put in order."""
+    """Return whether the table is small enough for its rows to be put in order."""
     n_values = rows.X.nnz if sparse.issparse(rows.X) else rows.X.size
     return rows.n_rows <= _MAX_ROWS and n_values <= _MAX_VALUES
 

@@ -58,7 +58,7 @@ class EvidenceRounds(Strategy):
         return course
 
     def _settle(self, descent: Descent, datafit: Datafit, parameters: Parameters, course: Course) -> None:
-        """Let alpha and the weights settle, steps (1) to (4)."""
+        """Make rounds until alpha has settled, then go on to the minimum: steps (1) to (4)."""
         penalty = self.penalty
         n_terms, mean_leverage = None, 0.0
         is_settled = is_last = False

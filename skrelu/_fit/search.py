@@ -25,7 +25,7 @@ class Search:
     ----------
     problem : Problem
     strategy : Strategy
-        Sets alpha.
+        The strategy that sets alpha.
     datafits : tuple of Datafit
         The data terms of the training rows and of the validation rows, None without these.
     limits : Limits
