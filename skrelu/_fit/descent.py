@@ -1,6 +1,7 @@
 """The descent from one start: minimisations by L-BFGS that share a budget, a monitor and the tasks of the callbacks."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from skrelu._core.arrays import Parameters
 from skrelu._core.objective import Objective
@@ -53,14 +54,9 @@ class Descent:
 
     def run(self, objective: Objective, start: Parameters, n_iter: int | None = None) -> Solution:
         """Minimise an objective from a start in at most `n_iter` iterations; None means all that are left."""
-
-        def evaluate(parameters: Parameters) -> tuple[float, Parameters]:
-            self._tasks.begin()
-            return objective.value_and_gradient(parameters)
-
         n_left = self.limits.max_iter - self.n_iter
         solution = minimize(
-            evaluate,
+            partial(self._evaluate, objective),
             start,
             max_iter=n_left if n_iter is None else min(n_iter, n_left),
             max_fun=self.limits.max_fun - self.n_evaluations,
@@ -72,6 +68,10 @@ class Descent:
         self.n_iter = solution.iterate.number
         self.n_evaluations += solution.n_evaluations
         return solution
+
+    def _evaluate(self, objective: Objective, parameters: Parameters) -> tuple[float, Parameters]:
+        self._tasks.begin()
+        return objective.value_and_gradient(parameters)
 
     def _accept(self, iterate: Iterate) -> Outcome | None:
         outcome = self.monitor.watch(iterate)
