@@ -55,8 +55,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
 
     a sum over the rows. The weight s_i is the sample weight of the row times the weight of its class. Biases are not
     penalised. The gradient is computed from all rows by its equations, so there is no learning rate and no batch size.
-    The same data, parameters and `random_state` give the same model, bit for bit, for every `n_jobs`. Features should
-    be standardised.
+    The same data, parameters and `random_state` give the same model, bit for bit, on one machine, for every `n_jobs`.
+    Features should be standardised.
 
     Parameters
     ----------
@@ -143,8 +143,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         The objective after each iteration, divided by the total weight (nats). While the evidence chooses alpha, it
         rises when alpha does.
     best_loss_ : float
-        The lowest value of the loss curve. With early stopping the weights kept need not be those of the lowest
-        objective.
+        The lowest value of the loss curve. It need not be that of the weights kept: early stopping keeps those of the
+        best validation score, and values under different alphas are not comparable.
     validation_scores_ : list of float of length `n_iter_` or None
         Minus the log-loss (nats) of the validation rows after each iteration; None without early stopping.
     best_validation_score_ : float or None
@@ -161,10 +161,10 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         feature.
     n_effective_parameters_ : float or None
         The number of weights that the data determine, MacKay's gamma; None for a fixed alpha, unless
-        predictive='laplace'.
+        predictive='laplace', and where the curvature could not be measured.
     log_evidence_ : float or None
-        The logarithm (nats) of the probability of the labels given alpha, in Laplace's approximation; None for a fixed
-        alpha, unless predictive='laplace'. Of two models of the same data the one with the higher evidence is the more
+        The logarithm (nats) of the probability of the labels given alpha, in Laplace's approximation; None in the
+        same cases. Of two models of the same data the one with the higher evidence is the more
         probable.
     evidence_curve_ : dict of ndarray or None
         The rounds in which alpha was chosen; None for a fixed alpha. 'n_iter' is the iteration at which each round
@@ -337,7 +337,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         ------
         ValueError, TypeError
             If a parameter or the data are not valid, before any work is done; or if scores overflow at a starting
-            point. After this or any other error the estimator is as it was before.
+            point, or the weights found overflow in the dtype of X. After this or any other error the estimator is as it
+            was before.
 
         Warns
         -----
@@ -371,7 +372,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         table = Table.of(self, X, y, sample_weight, reset=not is_continued)
         self._warn_of_weights(table.sample_weight)
         validation = self._validation_rows(table, X_val, y_val, sample_weight_val)
-        labels, training = table.labels, table.rows()
+        labels, training = table.labels, table.weighed()
         network = Network((table.X.shape[1], *hidden_layer_sizes, labels.n_outputs))
         previous = self._previous_parameters(network, labels) if is_continued else None
         random_state = check_random_state(self.random_state)

@@ -38,12 +38,12 @@ class RowBlocks:
         self._bounds = [block * self.n_rows // n_blocks for block in range(n_blocks + 1)]
         self.max_rows = -(-self.n_rows // n_blocks)
         self._only_block: Array | None = None
-        self._sparse_blocks = [self._sparse_block(self.rows(i)) for i in range(n_blocks)] if self.is_sparse else []
+        self._sparse_blocks = [self._sparse_block(self.place(i)) for i in range(n_blocks)] if self.is_sparse else []
 
     def __len__(self) -> int:
         return len(self._bounds) - 1
 
-    def rows(self, block: int) -> slice:
+    def place(self, block: int) -> slice:
         """Return the positions of a block's rows among the selected rows."""
         return slice(self._bounds[block], self._bounds[block + 1])
 
@@ -59,8 +59,8 @@ class RowBlocks:
         if self.is_sparse:
             return self._sparse_blocks[block]
         if out is not self._only_block:
-            rows = self.rows(block)
-            out[:, :-1] = self._X[rows if self._selection is None else self._selection[rows]]
+            where = self.place(block)
+            out[:, :-1] = self._X[where if self._selection is None else self._selection[where]]
             if len(self) == 1:
                 self._only_block = out
         return out

@@ -183,8 +183,8 @@ class Datafit:
 
     def _forward(self, layers: list[Array], member: int, block: int) -> tuple[slice, Rows, Workspace, Array | None]:
         """Compute the scores of a block; return its positions, its rows, the workspace and its relative weights."""
-        where = self._blocks.rows(block)
-        workspace = self._workspaces[member].rows(where.stop - where.start)
+        where = self._blocks.place(block)
+        workspace = self._workspaces[member].part(where.stop - where.start)
         rows = self._blocks.load(block, workspace.inputs[0])
         self.network.forward(layers, rows, workspace)
         return where, rows, workspace, None if self._weights is None else self._weights[where]

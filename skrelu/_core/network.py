@@ -66,7 +66,7 @@ class Workspace:
             self.deltas = [np.empty((max_rows, width + 1), dtype=dtype) for width in below]
             self.is_active = [np.empty((max_rows, width + 1), dtype=bool) for width in below]
 
-    def rows(self, n_rows: int) -> "Workspace":
+    def part(self, n_rows: int) -> "Workspace":
         """Return a workspace of `n_rows` rows: views of the first rows of this one."""
         if n_rows not in self._views:
             view = object.__new__(Workspace)

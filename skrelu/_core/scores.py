@@ -37,8 +37,8 @@ def compute_scores(coefs: Sequence[Array], intercepts: Sequence[Array], X: Rows,
         ]
 
         def compute(member: int, block: int) -> None:
-            where = blocks.rows(block)
-            workspace = workspaces[member].rows(where.stop - where.start)
+            where = blocks.place(block)
+            workspace = workspaces[member].part(where.stop - where.start)
             scores[where] = network.forward(layers, blocks.load(block, workspace.inputs[0]), workspace)
 
         team.each_block(len(blocks), compute)

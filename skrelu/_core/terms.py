@@ -19,8 +19,8 @@ class Terms:
 
     Attributes
     ----------
-    rows : {ndarray, CSR matrix} of shape (m, n_features)
-        In float64.
+    X : {ndarray, CSR matrix} of shape (m, n_features)
+        The row of each term, in float64.
     slopes : ndarray of shape (m, n_outputs)
         sqrt(s_i / pi_ik) l_ik, the slopes from which the backward pass computes the vector g.
     inclusion : ndarray of shape (m,)
@@ -29,7 +29,7 @@ class Terms:
         i n_outputs + k, in ascending order.
     """
 
-    rows: Rows
+    X: Rows
     slopes: Array
     inclusion: Array
     numbers: Array

@@ -55,7 +55,7 @@ class Table:
         check_class_weight(estimator.class_weight, labels)
         return cls(X, y, labels, labels.encode(y), weights, estimator.class_weight)
 
-    def rows(self, numbers: Array | None = None) -> WeightedRows:
+    def weighed(self, numbers: Array | None = None) -> WeightedRows:
         """Return the rows of these numbers with their weights, or all rows.
 
         A row counts as often as its number occurs. class_weight='balanced' counts these rows only.

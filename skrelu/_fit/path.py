@@ -39,14 +39,14 @@ class PathTable:
     @classmethod
     def of(cls, table: Table, network: Network, training_sets: list[Array]) -> "PathTable":
         """Rank the rows of the whole table and of training sets, given by row numbers, if they are to be ordered."""
-        all_rows = [table.rows(), *map(table.rows, training_sets)]
+        all_rows = [table.weighed(), *map(table.weighed, training_sets)]
         numbers = [rows.numbers() for rows in all_rows if is_small(rows)]
         ranks = rank_rows(all_rows[0], np.unique(np.concatenate(numbers))) if numbers else None
         return cls(table, network, ranks)
 
     def problem(self, numbers: Array | None = None) -> Problem:
         """Return the problem of the rows of these numbers; None means all rows."""
-        training = in_canonical_order(self.table.rows(numbers), merge=True, ranks=self.ranks)
+        training = in_canonical_order(self.table.weighed(numbers), merge=True, ranks=self.ranks)
         return Problem(self.network, self.table.labels, training, None)
 
 

@@ -107,7 +107,7 @@ class Curvature:
     ) -> None:
         self.terms = terms
         self.alphas = alphas
-        self.tangents = Tangents.of(layers, terms.rows, terms.slopes)
+        self.tangents = Tangents.of(layers, terms.X, terms.slopes)
         kernel = self.tangents.kernel(self.tangents, alphas)
         missing = 1 - terms.inclusion
         self.mean_leverage = 0.0

@@ -49,8 +49,7 @@ def leave_one_out_loss(datafit: Datafit, parameters: Parameters, curvature: Curv
 
     tangents = [Tangents.of(layers, X, np.tile(direction, (n_rows, 1))) for direction in np.eye(n_outputs)]
     covariances = curvature.covariances(tangents)
-    every = np.arange(n_rows)
-    roots = np.stack([datafit.loss.root_columns(scores, 0 * every + k) for k in range(n_outputs)], axis=1)
+    roots = np.stack([datafit.loss.root_columns(scores, np.full(n_rows, k)) for k in range(n_outputs)], axis=1)
     drawn = _weights_drawn(curvature, numbers[:, np.newaxis] * n_outputs + np.arange(n_outputs))
     roots *= np.sqrt(drawn * weights[:, np.newaxis])[:, :, np.newaxis]
     slopes = scores.copy()

@@ -63,7 +63,7 @@ class Posterior:
     @classmethod
     def of(cls, curvature: Curvature, dtype: np.dtype) -> Self:
         terms = curvature.terms
-        return cls(terms.rows.astype(dtype), terms.slopes, curvature.alphas, curvature.factor)
+        return cls(terms.X.astype(dtype), terms.slopes, curvature.alphas, curvature.factor)
 
     def to_state(self) -> dict[str, Any]:
         """Return the posterior as arrays and Python types: the triangle of the factor, the arrays of sparse rows."""

@@ -9,7 +9,7 @@ from skrelu._core.blocks import RowBlocks, choose_block_rows
 def load_all(blocks, n_features):
     parts = []
     for block in range(len(blocks)):
-        rows = blocks.rows(block)
+        rows = blocks.place(block)
         out = np.ones((rows.stop - rows.start, n_features + 1))
         part = blocks.load(block, out)
         parts.append(part.toarray() if sparse.issparse(part) else part[:, :-1])
@@ -23,7 +23,7 @@ def test_blocks_hold_every_row_once_and_in_order(max_rows, selection, as_sparse)
     X = np.arange(20.0).reshape(10, 2) * (np.arange(10) % 3 > 0)[:, np.newaxis]
     blocks = RowBlocks(sparse.csr_array(X) if as_sparse else X, max_rows=max_rows, selection=selection)
     assert_array_equal(load_all(blocks, 2), X if selection is None else X[selection])
-    sizes = [blocks.rows(i).stop - blocks.rows(i).start for i in range(len(blocks))]
+    sizes = [blocks.place(i).stop - blocks.place(i).start for i in range(len(blocks))]
     assert max(sizes) - min(sizes) <= 1
     assert max(sizes) == blocks.max_rows <= max_rows
 

@@ -66,9 +66,9 @@ def test_flat_vector_and_parts_are_views_of_each_other():
 def test_a_smaller_block_uses_the_same_arrays():
     network = Network((2, 3, 1))
     workspace = Workspace(network, 10, np.dtype(float))
-    part = workspace.rows(4)
-    assert part is workspace.rows(4)
-    assert workspace.rows(10) is workspace
+    part = workspace.part(4)
+    assert part is workspace.part(4)
+    assert workspace.part(10) is workspace
     assert all(np.shares_memory(a, b) for a, b in zip(part.inputs, workspace.inputs, strict=True))
     assert [z.shape for z in part.inputs] == [(4, 3), (4, 4)]
 

@@ -108,7 +108,7 @@ def test_the_slopes_of_a_row_are_a_root_of_its_curvature(kind):
         terms = datafit.sample_terms(parameters, 10**6, 0)
     n_outputs = terms.slopes.shape[1]
     assert_array_equal(terms.numbers, np.arange(len(problem.X) * n_outputs))
-    assert_array_equal(terms.rows, np.repeat(problem.X, n_outputs, axis=0))
+    assert_array_equal(terms.X, np.repeat(problem.X, n_outputs, axis=0))
     for i, x in enumerate(problem.X):
         root = terms.slopes[i * n_outputs : (i + 1) * n_outputs]
         f = literal.score(problem.W, problem.intercepts, x)

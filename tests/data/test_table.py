@@ -30,21 +30,21 @@ def test_rows_are_checked_labelled_and_encoded():
     assert table.labels.classes.tolist() == ["a", "b"]
     assert_array_equal(table.targets.ravel(), np.where(table.y == "b", 1, -1))
     assert table.sample_weight.dtype == np.float64
-    assert_array_equal(weights_of(table.rows()), np.arange(10))
+    assert_array_equal(weights_of(table.weighed()), np.arange(10))
 
 
 def test_weights_are_times_the_balanced_ones_of_the_rows_that_are_used():
     table = make_table("balanced")
-    assert_allclose(weights_of(table.rows()), compute_sample_weight("balanced", table.y))
+    assert_allclose(weights_of(table.weighed()), compute_sample_weight("balanced", table.y))
     numbers = np.array([0, 1, 2, 3, 7])
     expected = np.zeros(10)
     expected[numbers] = compute_sample_weight("balanced", table.y[numbers])
-    assert_allclose(weights_of(table.rows(numbers)), expected)
+    assert_allclose(weights_of(table.weighed(numbers)), expected)
 
 
 def test_a_number_that_comes_twice_counts_twice():
     weights = np.linspace(1, 2, 10)
-    rows = make_table(sample_weight=weights).rows(np.array([3, 3, 0, 3]))
+    rows = make_table(sample_weight=weights).weighed(np.array([3, 3, 0, 3]))
     assert_array_equal(rows.numbers(), [0, 3])
     assert_allclose(weights_of(rows)[[0, 3]], [weights[0], 3 * weights[3]])
 
