@@ -108,7 +108,7 @@ judge("one hidden layer of 10 units", first)
 
 shapes, alphas = [(), (20,), (20, 20)], ["evidence", 3]
 search = GridSearchCV(
-    pipeline_of(DeepLogisticClassifier(random_state=0)),
+    pipeline_of(DeepLogisticClassifier(max_iter=2000, random_state=0)),
     {"classifier__alpha": alphas, "classifier__hidden_layer_sizes": shapes},
     scoring="neg_log_loss",
     cv=3,
