@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
+from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.preprocessing import StandardScaler
 
 from skrelu._core.datafit import Datafit
 from skrelu._core.losses import BinaryLoss, MultinomialLoss
@@ -95,3 +97,31 @@ def make_rows(n_rows=200, n_distinct=50, *, weighted=False, as_sparse=False, see
     y = rng.randint(3, size=n_rows)
     weights = rng.randint(1, 4, size=n_rows).astype(float) if weighted else None
     return WeightedRows(sparse.csr_array(X) if as_sparse else X, y, weights), y
+
+
+def load_table(name):
+    """Return a standardised table of scikit-learn's: 'binary', 'multiclass' or 'multilabel'."""
+    if name == "multilabel":
+        X, y = load_breast_cancer(return_X_y=True)
+        return StandardScaler().fit_transform(X), np.column_stack([y, X[:, 1] > 20]).astype(int)
+    X, y = {"binary": load_breast_cancer, "multiclass": load_iris}[name](return_X_y=True)
+    return StandardScaler().fit_transform(X), y
+
+
+# A small table, for bad input.
+SMALL_X = np.random.RandomState(0).randn(40, 3)
+SMALL_Y = np.tile([0, 1], 20)
+
+
+def with_value(value, dtype=float):
+    """Return the small table with another value in one place."""
+    changed = SMALL_X.astype(dtype)
+    changed[3, 1] = value
+    return changed
+
+
+def weights_with(value):
+    """Return weights of one for its rows, and another value in one place."""
+    weights = np.ones(40)
+    weights[5] = value
+    return weights

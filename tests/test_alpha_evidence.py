@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.special import expit, log_expit
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris, make_classification
+from sklearn.datasets import load_digits, make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -19,14 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from skrelu import DeepLogisticClassifier
-
-
-def load(name):
-    if name == "multilabel":
-        X, y = load_breast_cancer(return_X_y=True)
-        return StandardScaler().fit_transform(X), np.column_stack([y, X[:, 1] > 20]).astype(int)
-    X, y = {"binary": load_breast_cancer, "multiclass": load_iris}[name](return_X_y=True)
-    return StandardScaler().fit_transform(X), y
+from tests.problems import load_table
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +46,7 @@ class TestLogisticRegression:
         return gamma, w @ w, log_evidence
 
     def test_the_fixed_point(self):
-        X, y = load("binary")
+        X, y = load_table("binary")
         model = DeepLogisticClassifier((), alpha_grouping="shared", n_curvature_terms=10**6, tol=1e-8, max_iter=1000)
         model.fit(X, y)
         gamma, squared_norm, log_evidence = self.by_hand(X, y, model.alpha_)
@@ -62,7 +55,7 @@ class TestLogisticRegression:
         assert_allclose(model.alpha_, gamma / squared_norm, rtol=0.05)  # the rounds end when it moves by less than 10%
 
     def test_no_other_alpha_has_more_evidence(self):
-        X, y = load("binary")
+        X, y = load_table("binary")
         model = DeepLogisticClassifier((), alpha_grouping="shared", n_curvature_terms=10**6, tol=1e-8, max_iter=1000)
         best = model.fit(X, y).log_evidence_
         # MacKay's update takes the curvature as given, so it ends near the maximum, not at it.
@@ -70,7 +63,7 @@ class TestLogisticRegression:
             assert self.by_hand(X, y, factor * model.alpha_)[2] < best
 
     def test_a_fixed_alpha_has_its_evidence_too(self):
-        X, y = load("binary")
+        X, y = load_table("binary")
         model = DeepLogisticClassifier((), alpha=3.0, predictive="laplace", n_curvature_terms=10**6, tol=1e-8)
         model.set_params(max_iter=1000).fit(X, y)
         gamma, _, log_evidence = self.by_hand(X, y, 3.0)
@@ -82,7 +75,7 @@ class TestLogisticRegression:
 
 class TestGroupings:
     def test_shapes(self):
-        X, y = load("multiclass")
+        X, y = load_table("multiclass")
         shapes = {"shared": (), "layer": (3,), "feature": (5,)}
         for grouping, shape in shapes.items():
             model = DeepLogisticClassifier((6, 4), alpha_grouping=grouping, max_iter=2000, random_state=0).fit(X, y)
@@ -105,13 +98,13 @@ class TestGroupings:
         assert log_loss(y_test, model.predict_proba(X_test)) < log_loss(y_test, shared.predict_proba(X_test))
 
     def test_a_constant_feature_does_no_harm(self):
-        X, y = load("multiclass")
+        X, y = load_table("multiclass")
         model = DeepLogisticClassifier((5,), random_state=0).fit(np.column_stack([X, np.zeros(len(X))]), y)
         assert np.isfinite(model.alpha_).all()
         assert np.isfinite(model.predict_proba(np.column_stack([X, np.ones(len(X))]))).all()
 
     def test_a_fixed_alpha_for_each_layer(self):
-        X, y = load("binary")
+        X, y = load_table("binary")
         one, two = (DeepLogisticClassifier((5,), alpha=a, random_state=0).fit(X, y) for a in (2.0, [2.0, 2.0]))
         assert_array_equal(one.coefs_[0], two.coefs_[0])
         assert two.alpha_.tolist() == [2.0, 2.0]
@@ -141,7 +134,7 @@ class TestPromises:
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
     @pytest.mark.parametrize("name", ["binary", "multiclass", "multilabel"])
     def test_the_same_bits_for_every_n_jobs_and_blas_limit(self, name):
-        X, y = load(name)
+        X, y = load_table(name)
         X, y = np.vstack([X] * 8), np.concatenate([y] * 8)  # several blocks
         fits = []
         for n_jobs, limit in ((1, 1), (2, 2), (3, 1)):
@@ -157,7 +150,7 @@ class TestPromises:
 
     @pytest.mark.parametrize("grouping", ["shared", "feature"])
     def test_repeated_rows_are_weights(self, grouping):
-        X, y = load("multiclass")
+        X, y = load_table("multiclass")
         times = np.random.RandomState(0).randint(0, 4, size=len(y))
         model = DeepLogisticClassifier((5,), alpha_grouping=grouping, random_state=0)
         by_weight = clone(model).fit(X, y, sample_weight=times)
@@ -168,7 +161,7 @@ class TestPromises:
 
     def test_larger_weights_are_weighed_against_the_same_prior(self):
         """Every row a hundred times: the likelihood outweighs the prior, unlike for weights that are scaled away."""
-        X, y = load("multiclass")
+        X, y = load_table("multiclass")
         light, heavy = (
             DeepLogisticClassifier((), random_state=0, max_iter=2000).fit(X, y, np.full(len(y), weight))
             for weight in (0.1, 100.0)
@@ -179,7 +172,7 @@ class TestPromises:
     @pytest.mark.parametrize("name", ["binary", "multiclass", "multilabel"])
     @pytest.mark.parametrize("hidden", [(), (5,)])
     def test_sparse_rows(self, name, hidden):
-        X, y = load(name)
+        X, y = load_table(name)
         X = np.maximum(X, 0)
         dense, csr = (
             # all terms, since dense and sparse rows come in other blocks, with random numbers of their own
@@ -192,14 +185,14 @@ class TestPromises:
         assert_allclose(*stds, rtol=0.05)
 
     def test_float32(self):
-        X, y = load("multiclass")
+        X, y = load_table("multiclass")
         single, double = (DeepLogisticClassifier((), random_state=0).fit(X.astype(t), y) for t in ("f4", "f8"))
         assert single.coefs_[0].dtype == np.float32
         assert_allclose(single.alpha_, double.alpha_, rtol=0.02)
         assert_allclose(single.log_evidence_, double.log_evidence_, rtol=1e-3)
 
     def test_validation_still_stops_early(self):
-        X, y = load("binary")
+        X, y = load_table("binary")
         model = DeepLogisticClassifier((20,), early_stopping=True, n_iter_no_change=5, random_state=0).fit(X, y)
         assert len(model.validation_scores_) == model.n_iter_ == len(model.loss_curve_)
         assert model.best_validation_score_ == max(model.validation_scores_)
@@ -210,17 +203,17 @@ class TestPromises:
             assert_array_equal(model.alpha_, model.evidence_curve_["alpha"][leg])
 
     def test_nothing_is_held_out_by_default(self):
-        X, y = load("binary")
+        X, y = load_table("binary")
         assert DeepLogisticClassifier((5,), random_state=0).fit(X, y).validation_scores_ is None
 
     def test_verbose_numbers_the_iterates_through(self, capsys):
-        X, y = load("multiclass")
+        X, y = load_table("multiclass")
         model = DeepLogisticClassifier((5,), random_state=0, verbose=1).fit(X, y)
         numbers = [int(line.split("iterate")[1].split()[0]) for line in capsys.readouterr().out.splitlines()]
         assert numbers == list(range(model.n_iter_ + 1))
 
     def test_callbacks_see_every_iterate_and_can_predict(self):
-        X, y = load("multiclass")
+        X, y = load_table("multiclass")
         seen = []
 
         class Watch(ProgressBar):
@@ -244,7 +237,7 @@ class TestPromises:
         assert np.isfinite(model.predict_proba(X * 1e12)).all()
 
     def test_units_of_the_features_are_those_of_alpha(self):
-        X, y = load("binary")
+        X, y = load_table("binary")
         options = {"alpha_grouping": "shared", "n_curvature_terms": 569, "max_iter": 5000, "tol": 1e-9}
         plain, scaled = (DeepLogisticClassifier((), **options).fit(X * factor, y) for factor in (1.0, 1e4))
         assert_allclose(scaled.alpha_ / 1e8, plain.alpha_, rtol=0.2)
@@ -261,7 +254,7 @@ class TestPromises:
         assert np.isfinite(model.log_evidence_)
 
     def test_a_warm_start_goes_on_from_its_alphas(self):
-        X, y = load("binary")
+        X, y = load_table("binary")
         model = DeepLogisticClassifier((5,), warm_start=True, max_iter=2000, random_state=0).fit(X, y)
         n_iter, alpha = model.n_iter_, model.alpha_
         model.fit(X, y)
@@ -269,12 +262,12 @@ class TestPromises:
         assert_allclose(np.log(model.alpha_), np.log(alpha), atol=0.5)
 
     def test_restarts_keep_the_highest_evidence(self):
-        X, y = load("multiclass")
+        X, y = load_table("multiclass")
         single = [DeepLogisticClassifier((5,), random_state=0, n_init=n, max_iter=2000).fit(X, y) for n in (1, 4)]
         assert single[1].log_evidence_ >= single[0].log_evidence_
 
     def test_the_number_of_terms(self):
-        X, y = load("binary")
+        X, y = load_table("binary")
         few, all_ = (
             DeepLogisticClassifier((5,), predictive="laplace", n_curvature_terms=n, random_state=0).fit(X, y)
             for n in (50, 569)
@@ -295,7 +288,7 @@ def test_more_rows_make_it_surer():
 
 
 def test_a_model_on_the_verge_of_overflow_ends_with_a_clear_answer():
-    X, y = load("binary")
+    X, y = load_table("binary")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:

@@ -9,22 +9,10 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from skrelu import DeepLogisticClassifier
+from tests.problems import SMALL_X, SMALL_Y, weights_with, with_value
 
-RNG = np.random.RandomState(0)
-X = RNG.randn(40, 3)
-Y = np.tile([0, 1], 20)
-
-
-def with_value(value, dtype=float):
-    changed = X.astype(dtype)
-    changed[3, 1] = value
-    return changed
-
-
-def weights_with(value):
-    weights = np.ones(40)
-    weights[5] = value
-    return weights
+RNG = np.random.RandomState(1)
+X, Y = SMALL_X, SMALL_Y
 
 
 @pytest.mark.parametrize(

@@ -10,23 +10,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, softmax
 from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.exceptions import NotFittedError
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
 from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV
 from skrelu._laplace.posterior import NoPosterior
 from skrelu._predictor import finite_scores
 from tests import literal
-
-
-def load(name):
-    if name == "multilabel":
-        X, y = load_breast_cancer(return_X_y=True)
-        return StandardScaler().fit_transform(X), np.column_stack([y, X[:, 1] > 20]).astype(int)
-    X, y = {"binary": load_breast_cancer, "multiclass": load_iris}[name](return_X_y=True)
-    return StandardScaler().fit_transform(X), y
+from tests.problems import load_table
 
 
 def reset(model, **attributes):
@@ -40,14 +31,14 @@ def reset(model, **attributes):
 def fitted():
     """Return models of every kind, with all terms of their curvature."""
     model = DeepLogisticClassifier((5,), n_curvature_terms=10**6, random_state=0)
-    return {name: clone(model).fit(*load(name)) for name in ("binary", "multiclass", "multilabel")}
+    return {name: clone(model).fit(*load_table(name)) for name in ("binary", "multiclass", "multilabel")}
 
 
 class TestReturnStd:
     @pytest.mark.parametrize("name", ["binary", "multiclass", "multilabel"])
     def test_it_is_that_of_the_full_matrix(self, name, fitted):
         """sqrt(j^T A^-1 j), with j from the literal equations; of classes, of each score less the mean over them."""
-        X, _ = load(name)
+        X, _ = load_table(name)
         model = fitted[name]
         W, b = [coef.T for coef in model.coefs_], model.intercepts_
         G = literal.curvature(W, b, X, is_multinomial=name == "multiclass")
@@ -62,14 +53,14 @@ class TestReturnStd:
 
     @pytest.mark.parametrize(("name", "shape"), [("binary", (7,)), ("multiclass", (7, 3)), ("multilabel", (7, 2))])
     def test_shapes(self, name, shape, fitted):
-        X, _ = load(name)
+        X, _ = load_table(name)
         scores, std = fitted[name].decision_function(X[:7], return_std=True)
         assert scores.shape == std.shape == shape
         assert fitted[name].decision_function(X[:7]).shape == shape
         assert (std > 0).all()
 
     def test_the_scores_beside_it_are_never_moderated(self, fitted):
-        X, _ = load("binary")
+        X, _ = load_table("binary")
         plain = fitted["binary"].decision_function(X)
         posterior = fitted["binary"]._posterior  # which a copy leaves out
         moderated = reset(fitted["binary"], predictive="laplace", _posterior=posterior)
@@ -81,13 +72,13 @@ class TestReturnStd:
 class TestWithoutPosterior:
     @pytest.mark.parametrize("reason", NoPosterior)
     def test_variances_are_refused_with_the_reason(self, reason, fitted):
-        X, _ = load("binary")
+        X, _ = load_table("binary")
         model = reset(fitted["binary"], _posterior=reason)
         with pytest.raises(ValueError, match=re.escape(reason.value)):
             model.decision_function(X, return_std=True)
 
     def test_while_a_fit_is_under_way_predictions_are_not_moderated(self, fitted):
-        X, _ = load("binary")
+        X, _ = load_table("binary")
         model = reset(fitted["binary"], _posterior=NoPosterior.PENDING, predictive="laplace")
         assert_array_equal(model.predict_proba(X), fitted["binary"].predict_proba(X))
         for reason in (NoPosterior.NOT_MEASURED, NoPosterior.NOT_SAVED):
@@ -116,13 +107,13 @@ class TestOverflow:
     @pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "decision_function"])
     def test_every_method_refuses_such_rows(self, method, fitted):
         with pytest.raises(ValueError, match=r"X holds values up to 1e\+308, .*scale X as the training data"):
-            getattr(fitted["multiclass"], method)(1e308 * np.sign(load("multiclass")[0]))
+            getattr(fitted["multiclass"], method)(1e308 * np.sign(load_table("multiclass")[0]))
 
 
 class TestProbabilities:
     @pytest.mark.parametrize("name", ["binary", "multiclass", "multilabel"])
     def test_they_are_sigmoid_or_softmax_of_the_literal_scores(self, name, fitted):
-        X, _ = load(name)
+        X, _ = load_table(name)
         model = fitted[name]
         for x, p, log_p in zip(X[:5], model.predict_proba(X), model.predict_log_proba(X), strict=False):
             f = literal.score([coef.T for coef in model.coefs_], model.intercepts_, x)
@@ -154,7 +145,7 @@ def test_before_fit_there_is_nothing_to_predict():
 class TestUncertainty:
     @pytest.mark.parametrize("name", ["binary", "multiclass", "multilabel"])
     def test_variance_grows_away_from_the_data(self, name):
-        X, y = load(name)
+        X, y = load_table(name)
         model = DeepLogisticClassifier((20,), random_state=0).fit(X, y)
         scores, near = model.decision_function(X, return_std=True)
         assert near.shape == scores.shape == model.decision_function(X).shape
@@ -163,7 +154,7 @@ class TestUncertainty:
 
     @pytest.mark.parametrize("name", ["binary", "multiclass", "multilabel"])
     def test_far_from_the_data_probabilities_do_not_saturate(self, name):
-        X, y = load(name)
+        X, y = load_table(name)
         model = DeepLogisticClassifier((20,), random_state=0).fit(X, y)
         rng = np.random.RandomState(0)
         far = rng.randn(500, X.shape[1])
@@ -176,7 +167,7 @@ class TestUncertainty:
 
     @pytest.mark.parametrize("name", ["binary", "multiclass", "multilabel"])
     def test_every_method_tells_the_same_moderated_story(self, name):
-        X, y = load(name)
+        X, y = load_table(name)
         model = DeepLogisticClassifier((20,), random_state=0).fit(X, y)
         scores, std = model.decision_function(X, return_std=True)
         at_map = model.predict_proba(X)
@@ -197,7 +188,7 @@ class TestUncertainty:
         assert_allclose(model.decision_function(X, return_std=True)[1], std)
 
     def test_a_pickle_leaves_the_posterior_out_unless_asked(self):
-        X, y = load("binary")
+        X, y = load_table("binary")
         model = DeepLogisticClassifier((5,), random_state=0).fit(X, y)
         std = model.decision_function(X, return_std=True)[1]
         small = pickle.dumps(model)
@@ -212,7 +203,7 @@ class TestUncertainty:
         assert len(small) < 20_000 < len(large) < 8 * (m * (m + 1) / 2 + m * (X.shape[1] + 1)) + 30_000
 
     def test_without_curvature_variances_are_refused(self):
-        X, y = load("binary")
+        X, y = load_table("binary")
         model = DeepLogisticClassifier((5,), alpha=1.0, random_state=0).fit(X, y)
         assert model.log_evidence_ is model.n_effective_parameters_ is None
         with pytest.raises(ValueError, match="alpha='evidence' or predictive='laplace'"):
@@ -221,7 +212,7 @@ class TestUncertainty:
             model.set_params(predictive="laplace").predict_proba(X)
 
     def test_rows_too_far_away_for_a_variance_are_refused(self):
-        X, y = load("binary")
+        X, y = load_table("binary")
         model = DeepLogisticClassifier((4,), predictive="laplace", random_state=0).fit(X, y)
         with pytest.raises(ValueError, match="for which variances overflow"):
             model.predict_proba(X[:2] * 1e155)

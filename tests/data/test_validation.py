@@ -17,22 +17,9 @@ from skrelu._data.validation import (
     validate_rows,
     validate_rows_and_labels,
 )
+from tests.problems import SMALL_X, SMALL_Y, weights_with, with_value
 
-RNG = np.random.RandomState(0)
-X = RNG.randn(40, 3)
-Y = np.tile([0, 1], 20)
-
-
-def with_value(value, dtype=float):
-    changed = X.astype(dtype)
-    changed[3, 1] = value
-    return changed
-
-
-def weights_with(value):
-    weights = np.ones(40)
-    weights[5] = value
-    return weights
+X, Y = SMALL_X, SMALL_Y
 
 
 class TestRows:

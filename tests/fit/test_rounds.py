@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.callback import ProgressBar
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris
+from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
@@ -30,17 +30,9 @@ from skrelu._fit.search import Search
 from skrelu._fit.solver import Iterate, NotFiniteError
 from skrelu._laplace.evidence import Evidence
 from tests import literal
-from tests.problems import make_datafit, make_fit_problem, make_problem
+from tests.problems import load_table, make_datafit, make_fit_problem, make_problem
 
 ALL = 10**6
-
-
-def load(name):
-    if name == "multilabel":
-        X, y = load_breast_cancer(return_X_y=True)
-        return StandardScaler().fit_transform(X), np.column_stack([y, X[:, 1] > 20]).astype(int)
-    X, y = {"binary": load_breast_cancer, "multiclass": load_iris}[name](return_X_y=True)
-    return StandardScaler().fit_transform(X), y
 
 
 def descend(team, problem, alpha=1.0, grouping="shared", validate=None, evidence=None, **limits):
@@ -315,7 +307,7 @@ class TestWhichPenaltyIsKept:
 
 class TestEnd:
     def test_the_iterates_of_all_rounds_count(self):
-        X, y = load("binary")
+        X, y = load_table("binary")
         with pytest.warns(ConvergenceWarning, match="n_iter_=25"):
             model = DeepLogisticClassifier((5,), max_iter=25, random_state=0).fit(X, y)
         assert len(model.loss_curve_) == model.n_iter_ == 25
@@ -326,7 +318,7 @@ class TestEnd:
     def test_ctrl_c_keeps_what_was_reached(self, monkeypatch):
         from skrelu._core.datafit import Datafit
 
-        X, y = load("binary")
+        X, y = load_table("binary")
         for n_calls, name in ((3, "sample_terms"), (45, "value_and_gradient")):
             calls = []
             original = getattr(Datafit, name)
@@ -351,7 +343,7 @@ class TestEnd:
         def interrupt(*args):
             raise KeyboardInterrupt
 
-        X, y = load("multiclass")
+        X, y = load_table("multiclass")
         expected = DeepLogisticClassifier((5,), random_state=0).fit(X, y)
         monkeypatch.setattr(evidence.Evidence, "measure_well", interrupt)
         with pytest.warns(UserWarning, match="interrupted by user"):
@@ -362,7 +354,7 @@ class TestEnd:
     def test_a_curvature_that_is_not_finite_is_none(self, monkeypatch):
         from skrelu._laplace import evidence
 
-        X, y = load("multiclass")
+        X, y = load_table("multiclass")
         monkeypatch.setattr(evidence.Curvature, "log_determinant", np.nan)
         with pytest.warns(ConvergenceWarning, match="the curvature could not be measured, so alpha stayed"):
             model = DeepLogisticClassifier((5,), random_state=0).fit(X, y)
@@ -373,7 +365,7 @@ class TestEnd:
             model.decision_function(X, return_std=True)
 
     def test_limits_that_come_before_alpha_has_settled_are_named(self):
-        X, y = load("binary")
+        X, y = load_table("binary")
         for options, message in (
             ({"max_iter": 14}, "max_iter"),
             ({"max_iter": 10}, "max_iter iterations were done"),
