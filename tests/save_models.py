@@ -1,6 +1,7 @@
-"""Save models of this release, for the releases to come: `python -m tests.save_models`, once, at the release.
+"""Save models in this release's format, for the releases to come: `python -m tests.save_models`, once for a format.
 
-They go to tests/saved/VERSION/, with the rows and the probabilities that every later release must find.
+They go to tests/saved/VERSION-formatN/, with the rows and the probabilities that every later release must find.
+tests/saved/0.1.0/ has those of format 1.
 """
 
 from pathlib import Path
@@ -12,6 +13,7 @@ from sklearn.preprocessing import scale
 
 import skrelu
 from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV
+from skrelu._persistence import FORMAT
 
 SAVED = Path(__file__).parent / "saved"
 
@@ -44,4 +46,4 @@ def save(folder):
 
 
 if __name__ == "__main__":
-    save(SAVED / skrelu.__version__)
+    save(SAVED / f"{skrelu.__version__}-format{FORMAT}")

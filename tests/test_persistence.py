@@ -247,8 +247,10 @@ def test_the_first_format_leaves_the_posterior_out_or_holds_none(fitted, expecte
     assert model._posterior is expected
 
 
-def test_this_release_has_saved_models():
-    assert skrelu.__version__ in RELEASES
+def test_there_are_saved_models_of_this_release_and_of_every_format():
+    assert any(release.startswith(skrelu.__version__) for release in RELEASES)
+    later = [f"-format{number}" for number in range(2, _persistence.FORMAT + 1)]
+    assert all(any(release.endswith(suffix) for release in RELEASES) for suffix in later)
 
 
 @pytest.mark.parametrize("written_in", [_persistence.FORMAT + 1, 0, None, "2"])
