@@ -9,7 +9,6 @@ and the medians of the ratios of each round.
 """
 
 import argparse
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from shapes import SHAPES, load_shape
+from timing import median_seconds
 
 from skrelu._core.datafit import Datafit
 from skrelu._core.network import Network
@@ -27,17 +27,7 @@ from skrelu._data.labels import Labels
 
 DENSE = [name for name in SHAPES if "sparse" not in name]
 MIN_ROUND_SECONDS = 0.4
-
-
-def median_seconds(work: Callable[[], Any]) -> float:
-    """Return the median seconds of at least 3 calls that fill some tenths of a second; a first call does not count."""
-    work()
-    times: list[float] = []
-    while len(times) < 3 or sum(times) < MIN_ROUND_SECONDS:
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
+MAX_CALLS = 100_000  # so many that the seconds alone end a round
 
 
 def make_products(network: Network, n_rows: int, dtype: np.dtype) -> Callable[[], None]:
@@ -76,7 +66,8 @@ def measure(name: str, dtype: str, folder: Path | None, n_rounds: int) -> None:
         for _ in range(n_rounds):
             for key, (context, work) in works.items():
                 with context:
-                    times[key].append(median_seconds(work))
+                    work()
+                    times[key].append(median_seconds(work, MIN_ROUND_SECONDS, MAX_CALLS))
     ms = {key: np.array(values) * 1e3 for key, values in times.items()}
     print(
         f"{name:13}{shape.hidden!s:11}{dtype:8}{np.median(ms['all']):10.3f}{np.median(ms['one']):10.3f}"

@@ -18,7 +18,6 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -28,6 +27,7 @@ import torch
 from competitors import ALPHA, FITS, PeakMemory, TorchNetwork, names_for
 from scipy import sparse
 from shapes import SHAPES, Shape, load_shape
+from timing import median_seconds
 
 from skrelu._core.blocks import choose_block_rows
 from skrelu._core.datafit import Datafit
@@ -38,16 +38,6 @@ from skrelu._core.threads import Team, count_threads
 from skrelu._data.labels import Labels
 
 DTYPES = {"float64": np.float64, "float32": np.float32}
-
-
-def median_seconds(work: Callable[[], Any], min_seconds: float = 0.3, max_calls: int = 50) -> float:
-    """Return the median seconds of a call, over as many calls as fill `min_seconds`: from 3 to `max_calls`."""
-    times: list[float] = []
-    while len(times) < 3 or (sum(times) < min_seconds and len(times) < max_calls):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
 
 
 def make_network(shape: Shape) -> tuple[Network, Labels]:

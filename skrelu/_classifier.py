@@ -437,9 +437,11 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         return table.validation_rows(self, X_val, y_val, sample_weight_val)
 
     def _warn_of_weights(self, sample_weight: Array | None) -> None:
-        if not isinstance(self.alpha, str) or sample_weight is None or sample_weight.sum() >= _MIN_TOTAL_WEIGHT:
+        if not isinstance(self.alpha, str) or sample_weight is None:
             return
         n_rows = sample_weight.sum()
+        if n_rows >= _MIN_TOTAL_WEIGHT:
+            return
         warn_caller(
             f"alpha='evidence' counts weights as rows, and sample_weight adds up to {n_rows:.3g} rows, from which "
             "nothing can be learned. Multiply the weights, best to a mean of 1, or set alpha to a number.",

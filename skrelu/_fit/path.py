@@ -39,9 +39,9 @@ class PathTable:
     @classmethod
     def of(cls, table: Table, network: Network, training_sets: list[Array]) -> "PathTable":
         """Rank the rows of the whole table and of training sets, given by row numbers, if they are to be ordered."""
-        all_rows = [table.weighed(), *map(table.weighed, training_sets)]
-        numbers = [rows.numbers() for rows in all_rows if is_small(rows)]
-        ranks = rank_rows(all_rows[0], np.unique(np.concatenate(numbers))) if numbers else None
+        # One at a time: the weights of a training set have an entry for each row of the table.
+        numbers = [rows.numbers() for rows in map(table.weighed, [None, *training_sets]) if is_small(rows)]
+        ranks = rank_rows(table.weighed(), np.unique(np.concatenate(numbers))) if numbers else None
         return cls(table, network, ranks)
 
     def problem(self, numbers: Array | None = None) -> Problem:
