@@ -14,12 +14,13 @@ from scipy.optimize import OptimizeResult
 from sklearn.base import BaseEstimator
 
 from skrelu._fit.callbacks import drop_callbacks
+from skrelu._laplace.moderation import Moderation
 from skrelu._laplace.posterior import NoPosterior, Posterior
 from skrelu._version import __version__
 
 # Raised by one when the state changes so that __setstate__ of the release before could not read it. From then on
 # __setstate__ here turns the older formats into the new one; tests/saved/ holds models of each format.
-FORMAT = 2
+FORMAT = 3
 _FORMAT_KEY = "_saved_by"
 
 
@@ -67,6 +68,8 @@ class Persistent(BaseEstimator):
             )
         if written_in == 1:
             _update_from_1(state)
+        if written_in <= 2:
+            _update_from_2(state)
         for name, (_, load) in _CONVERSIONS.items():
             if state.get(name) is not None:
                 state[name] = load(state[name])
@@ -80,3 +83,12 @@ def _update_from_1(state: dict[str, Any]) -> None:
     elif "coefs_" in state:
         is_measured = state.get("log_evidence_") is not None
         state["_posterior"] = (NoPosterior.NOT_SAVED if is_measured else NoPosterior.NOT_MEASURED).name
+
+
+def _update_from_2(state: dict[str, Any]) -> None:
+    """Turn a state of format 2 into one of format 3: moderation used Laplace's own variances."""
+    if "coefs_" in state:
+        state["laplace_scale_"] = None if state.get("log_evidence_") is None else 1.0
+    if isinstance(state.get("_posterior"), dict):
+        moderation = vars(Moderation.unscaled(state["n_outputs_"]))
+        state["_posterior"] = {**state["_posterior"], "moderation": moderation}

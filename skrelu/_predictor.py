@@ -11,7 +11,8 @@ from skrelu._core.arrays import Array, MatrixLike, Rows
 from skrelu._core.scores import compute_scores
 from skrelu._data.labels import Labels
 from skrelu._data.validation import largest_value, validate_rows
-from skrelu._laplace.posterior import NoPosterior, Posterior, moderate
+from skrelu._laplace.moderation import moderate
+from skrelu._laplace.posterior import NoPosterior, Posterior
 from skrelu._persistence import Persistent
 
 
@@ -58,7 +59,8 @@ class Predictor(ClassifierMixin, Persistent):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         return_std : bool, default=False
             Whether to return the standard deviation of each score as well, in Laplace's approximation. This needs a fit
-            with alpha='evidence' or predictive='laplace'.
+            with alpha='evidence' or predictive='laplace'. It is Laplace's own one: with predictive='laplace' the
+            variances are scaled before scores are moderated, see `laplace_scale_`, but not here.
 
         Returns
         -------
@@ -80,7 +82,7 @@ class Predictor(ClassifierMixin, Persistent):
             scores = self._moderated_scores(X)
             return scores[:, 0] if self.n_outputs_ == 1 else scores
         X, scores = self._scores(X)
-        std = np.sqrt(self._variances(X))
+        std = np.sqrt(self._variances(self._measured_posterior(), X)[0])
         return (scores[:, 0], std[:, 0]) if self.n_outputs_ == 1 else (scores, std)
 
     def predict(self, X: MatrixLike) -> Array:
@@ -145,16 +147,22 @@ class Predictor(ClassifierMixin, Persistent):
         X, scores = self._scores(X)
         if self.predictive != "laplace" or self._posterior is NoPosterior.PENDING:
             return scores
-        return moderate(scores, self._variances(X), is_relative=self._is_relative)
+        posterior = self._measured_posterior()
+        variances = posterior.moderation.scaled(*self._variances(posterior, X))
+        return moderate(scores, variances, is_relative=self._is_relative)
 
     @property
     def _is_relative(self) -> bool:
         return self.out_activation_ == "softmax"
 
-    def _variances(self, X: Rows) -> Array:
+    def _measured_posterior(self) -> Posterior:
         if isinstance(self._posterior, NoPosterior):
             raise ValueError(self._posterior.value)
-        variances = self._posterior.variances(
+        return self._posterior
+
+    def _variances(self, posterior: Posterior, X: Rows) -> tuple[Array, Array]:
+        """Return finite variances of the scores, given the labels and under the prior."""
+        variances, prior_variances = posterior.variances(
             self.coefs_, self.intercepts_, X, is_relative=self._is_relative, n_jobs=self.n_jobs
         )
         if not np.isfinite(variances).all():
@@ -162,7 +170,7 @@ class Predictor(ClassifierMixin, Persistent):
                 f"X holds values up to {largest_value(X):.3g}, for which variances overflow; scale X as the training "
                 "data were."
             )
-        return variances
+        return variances, prior_variances
 
     def _scores(self, X: MatrixLike) -> tuple[Rows, Array]:
         """Return X, validated, and finite scores of shape (n_samples, n_outputs)."""

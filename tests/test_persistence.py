@@ -221,6 +221,19 @@ def test_models_of_every_release_still_load(release):
         assert set(model.get_params()) <= set(type(model)().get_params())
 
 
+@pytest.mark.parametrize("release", ["0.1.0", "0.1.0-format2"])
+def test_before_format_3_the_variances_were_laplace_s_own(release):
+    names = sorted(path.stem for path in (SAVED / release).glob("*.joblib"))
+    models = {name: joblib.load(SAVED / release / f"{name}.joblib") for name in names}
+    posterior = models["multilabel_laplace"]._posterior
+    assert posterior.moderation.scale == 1.0
+    assert posterior.moderation.reach.tolist() == [np.inf, np.inf]
+    for model in models.values():
+        assert model.laplace_scale_ == (None if model.log_evidence_ is None else 1.0)
+    assert models["multinomial"].laplace_scale_ == 1.0
+    assert models["cv"].laplace_scale_ is None
+
+
 def test_a_skops_file_of_the_first_format_loads():
     io = pytest.importorskip("skops.io")
     path, said = SAVED / "0.1.0" / "sparse_laplace.skops", np.load(SAVED / "0.1.0" / "said.npz")
@@ -267,7 +280,7 @@ def test_a_newer_file_is_refused_when_it_is_loaded(models, tmp_path, monkeypatch
     monkeypatch.setattr(_persistence, "FORMAT", 7)
     joblib.dump(models["binary"][0], tmp_path / "newer.joblib")
     monkeypatch.undo()
-    with pytest.raises(ValueError, match=r"in format 7.* reads formats 1 to 2"):
+    with pytest.raises(ValueError, match=r"in format 7.* reads formats 1 to 3"):
         joblib.load(tmp_path / "newer.joblib")
 
 

@@ -66,7 +66,9 @@ class TestReturnStd:
         moderated = reset(fitted["binary"], predictive="laplace", _posterior=posterior)
         scores, std = moderated.decision_function(X, return_std=True)
         assert_array_equal(scores, plain)
-        assert_allclose(moderated.decision_function(X), plain / np.sqrt(1 + np.pi / 8 * std**2), rtol=1e-12)
+        assert moderated.laplace_scale_ < 1
+        expected = plain / np.sqrt(1 + np.pi / 8 * moderated.laplace_scale_ * std**2)
+        assert_allclose(moderated.decision_function(X), expected, rtol=1e-12)
 
 
 class TestWithoutPosterior:
@@ -159,11 +161,54 @@ class TestUncertainty:
         rng = np.random.RandomState(0)
         far = rng.randn(500, X.shape[1])
         far *= 1e4 / np.linalg.norm(far, axis=1, keepdims=True)
-        at_map = model.predict_proba(far).max(axis=1)
-        laplace = model.set_params(predictive="laplace").predict_proba(far).max(axis=1)
-        assert np.median(at_map) > 0.999
-        assert np.median(laplace) < 0.9
-        assert laplace.max() < 0.999
+        at_map = model.predict_proba(far)
+        model.set_params(predictive="laplace")
+        assert np.median(at_map.max(axis=1)) > 0.999
+        limit = 1 / 3 if name == "multiclass" else 1 / 2
+        assert_allclose(model.predict_proba(far), limit, atol=0.02)
+        assert_allclose(model.predict_proba(1e3 * far), limit, atol=2e-5)
+
+    @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+    @pytest.mark.parametrize("name", ["binary", "multilabel"])
+    def test_moderation_changes_no_label(self, name, dtype):
+        X, y = load_table(name)
+        model = DeepLogisticClassifier((20,), random_state=0).fit(X.astype(dtype), y)
+        for distance in (1, 1e4, 1e30 if dtype is np.float32 else 1e150):
+            rows = (distance * X).astype(dtype)
+            at_map = model.set_params(predictive="map").predict(rows)
+            assert_array_equal(model.set_params(predictive="laplace").predict(rows), at_map)
+
+    @pytest.mark.parametrize("name", ["binary", "multiclass", "multilabel"])
+    def test_the_formula_of_the_factor(self, name):
+        """v r tau^(1/r), r = max(1, q / reach), the reach being the largest q of a training row, j^T j / alpha."""
+        X, y = load_table(name)
+        model = DeepLogisticClassifier((5,), predictive="laplace", random_state=0).fit(X, y)
+        alphas = model.alpha_[literal.group_of_each_weight([coef.T for coef in model.coefs_], "feature")]
+        rows = np.vstack([X[::10], 3 * X[::10], 20 * X[::10]])
+
+        def prior_variances(x):
+            J = literal.jacobian([coef.T for coef in model.coefs_], model.intercepts_, x)
+            J = J - J.mean(axis=0) if name == "multiclass" else J
+            return np.diag(J / alphas @ J.T)
+
+        q = np.array([prior_variances(x) for x in rows])
+        r = np.maximum(1, q / np.max([prior_variances(x) for x in X], axis=0))
+        assert np.median(r[-len(X[::10]) :]) > 1
+        scores, std = (part.reshape(len(rows), -1) for part in model.decision_function(rows, return_std=True))
+        variances = std**2 * r * model.laplace_scale_ ** (1 / r)
+        scores = scores - scores.mean(axis=1, keepdims=True) if name == "multiclass" else scores
+        moderated = model.decision_function(rows).reshape(len(rows), -1)
+        assert_allclose(moderated, scores / np.sqrt(1 + np.pi / 8 * variances), rtol=1e-8, atol=1e-12)
+
+    @pytest.mark.parametrize("name", ["binary", "multiclass", "multilabel"])
+    def test_it_may_be_asked_for_after_the_fit(self, name):
+        X, y = load_table(name)
+        before, after = (DeepLogisticClassifier((5,), predictive=p, random_state=0) for p in ("laplace", "map"))
+        before.fit(X, y)
+        after.fit(X, y).set_params(predictive="laplace")
+        assert before.laplace_scale_ == after.laplace_scale_ < 1
+        for distance in (1, 10):
+            assert_array_equal(before.predict_proba(distance * X), after.predict_proba(distance * X))
 
     @pytest.mark.parametrize("name", ["binary", "multiclass", "multilabel"])
     def test_every_method_tells_the_same_moderated_story(self, name):
@@ -173,7 +218,7 @@ class TestUncertainty:
         at_map = model.predict_proba(X)
         model.set_params(predictive="laplace")
         moderated, probabilities = model.decision_function(X), model.predict_proba(X)
-        kappa = 1 / np.sqrt(1 + np.pi / 8 * std**2)
+        kappa = 1 / np.sqrt(1 + np.pi / 8 * model.laplace_scale_ * std**2)
         if name == "multiclass":
             scores = scores - scores.mean(axis=1, keepdims=True)
             assert_allclose(probabilities, softmax(moderated, axis=1))
@@ -205,7 +250,7 @@ class TestUncertainty:
     def test_without_curvature_variances_are_refused(self):
         X, y = load_table("binary")
         model = DeepLogisticClassifier((5,), alpha=1.0, random_state=0).fit(X, y)
-        assert model.log_evidence_ is model.n_effective_parameters_ is None
+        assert model.log_evidence_ is model.n_effective_parameters_ is model.laplace_scale_ is None
         with pytest.raises(ValueError, match="alpha='evidence' or predictive='laplace'"):
             model.decision_function(X, return_std=True)
         with pytest.raises(ValueError, match="need a fit of"):

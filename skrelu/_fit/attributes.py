@@ -8,6 +8,7 @@ from scipy.optimize import OptimizeResult
 from skrelu._core.arrays import Array, Parameters
 from skrelu._fit.course import Run
 from skrelu._fit.problem import Problem
+from skrelu._laplace.moderation import Moderation
 from skrelu._laplace.posterior import NoPosterior, Posterior
 
 
@@ -59,14 +60,17 @@ def _describe_evidence(problem: Problem, run: Run) -> dict[str, Any]:
     if curve is not None:
         curve = curve | {"alpha": _unwrap(curve["alpha"])}
     posterior: Posterior | NoPosterior = NoPosterior.NOT_MEASURED
+    moderation = None
     if measurement is not None:
-        posterior = Posterior.of(measurement.curvature, problem.training.X.dtype)
+        moderation = run.moderation or Moderation.unscaled(problem.labels.n_outputs)
+        posterior = Posterior.of(measurement.curvature, problem.training.X.dtype, moderation)
     return {
         "alpha_": _unwrap(alphas)[()],
         "log_evidence_": None if measurement is None else measurement.log_evidence,
         "n_effective_parameters_": None if measurement is None else measurement.gamma,
         "evidence_curve_": curve,
         "feature_relevance_": None if variances is None else variances / variances.sum(),
+        "laplace_scale_": None if moderation is None else moderation.scale,
         "_posterior": posterior,
     }
 

@@ -9,6 +9,7 @@ from skrelu._core.penalty import Penalty
 from skrelu._fit.outcome import Outcome
 from skrelu._fit.solver import Iterate, Solution
 from skrelu._laplace.measurement import Measurement
+from skrelu._laplace.moderation import Moderation
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class Run:
         The measurement at that iterate, if it was asked for and is finite.
     evidence_curve : dict or None
         The fitted attribute of that name.
+    moderation : Moderation or None
+        Chosen at that iterate, for the run that is kept; None if the curvature was not measured.
     """
 
     kept: Iterate
@@ -97,6 +100,7 @@ class Run:
     penalty: Penalty
     measurement: Measurement | None
     evidence_curve: dict[str, Any] | None
+    moderation: Moderation | None = None
 
     @property
     def n_iter(self) -> int:

@@ -15,6 +15,7 @@ from skrelu._fit.outcome import Outcome
 from skrelu._fit.problem import Problem
 from skrelu._fit.solver import NotFiniteError
 from skrelu._fit.strategy import Strategy
+from skrelu._laplace.leave_one_out import choose_moderation
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Search:
         with np.errstate(all="ignore"):
             if not np.isfinite(best.kept.parameters.astype(self.problem.training.X.dtype)).all():
                 raise ValueError(f"The fitted weights overflow: {scale_of(self.strategy.penalty)}")
-        return best
+        return self._with_moderation(best)
 
     def _best_run(self, starts: Iterable[Parameters], n_init: int) -> Run:
         best: Run | None = None
@@ -91,6 +92,18 @@ class Search:
                 return best
         assert best is not None, "n_init is at least 1"
         return best
+
+    def _with_moderation(self, run: Run) -> Run:
+        """Return the run with its moderation, if its curvature was measured."""
+        if run.measurement is None or self.strategy.evidence is None:
+            return run
+        datafit, _ = self.datafits
+        parameters = run.kept.parameters.astype(datafit.dtype).astype(np.float64)  # as the model is kept
+        seed = self.strategy.evidence.seed
+        try:
+            return replace(run, moderation=choose_moderation(datafit, parameters, run.measurement.curvature, seed))
+        except KeyboardInterrupt:
+            return replace(run, outcome=Outcome.INTERRUPTED)
 
     def _is_better(self, run: Run, other: Run) -> bool:
         if run.score is None or other.score is None:

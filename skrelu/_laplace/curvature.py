@@ -159,26 +159,39 @@ class Curvature:
             gammas.append(per_feature if l == 0 and by_feature else np.asarray(per_feature.sum()))
         return gammas
 
-    def covariances(self, tangents: list[Tangents]) -> Array:
-        """Return g_a^T A^-1 g_b of each row for all pairs of outputs a, b, of shape (n, n_outputs, n_outputs)."""
+    def covariances(self, tangents: list[Tangents]) -> tuple[Array, Array]:
+        """Return g_a^T A^-1 g_b and g_a^T diag(1 / alpha) g_b of each row for all pairs of outputs a, b.
+
+        Returns
+        -------
+        covariances, prior_covariances : ndarray of shape (n, n_outputs, n_outputs)
+        """
         explained = [
             solve_triangular(self.factor, self.tangents.kernel(part, self.alphas), lower=True, overwrite_b=True)
             for part in tangents
         ]
-        covariances = np.empty((len(tangents[0].deltas[0]), len(tangents), len(tangents)))
+        prior = np.empty((len(tangents[0].deltas[0]), len(tangents), len(tangents)))
+        covariances = np.empty_like(prior)
         for a, first in enumerate(tangents):
             for b in range(a + 1):
                 products = first.products(tangents[b], self.alphas)
-                products -= np.einsum("ij,ij->j", explained[a], explained[b])
+                prior[:, a, b] = prior[:, b, a] = products
+                products = products - np.einsum("ij,ij->j", explained[a], explained[b])
                 covariances[:, a, b] = covariances[:, b, a] = products
-        return covariances
+        return covariances, prior
 
 
-def predictive_variances(tangents: Tangents, terms: Tangents, factor: Array, alphas: list[Array]) -> Array:
-    """Return k(x, x) - k(x, Gamma) (C + K)^-1 k(Gamma, x) of each row; `factor` is the lower Cholesky factor."""
+def predictive_variances(
+    tangents: Tangents, terms: Tangents, factor: Array, alphas: list[Array]
+) -> tuple[Array, Array]:
+    """Return k(x, x) - k(x, Gamma) (C + K)^-1 k(Gamma, x) and k(x, x) of each row.
+
+    `factor` is the lower Cholesky factor of C + K. k(x, x) is the variance under the prior.
+    """
     across = terms.kernel(tangents, alphas)
     explained = solve_triangular(factor, across, lower=True, overwrite_b=True, check_finite=False)
-    return np.maximum(tangents.products(tangents, alphas) - np.einsum("ij,ij->j", explained, explained), 0)
+    prior = tangents.products(tangents, alphas)
+    return np.maximum(prior - np.einsum("ij,ij->j", explained, explained), 0), prior
 
 
 def _diagonal_products(z: Rows, weights: Array) -> Array:

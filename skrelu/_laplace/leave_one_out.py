@@ -1,4 +1,4 @@
-"""Leave-one-out loss: the loss of each row under a fit without it, estimated without a refit.
+"""Rows left out one at a time: their scores under a fit without them, estimated without a refit.
 
 Let V_i be the covariance of the scores of row i in Laplace's approximation. One Newton step for the objective without
 the row gives
@@ -14,21 +14,57 @@ it is the sum over the drawn terms of the row with their weights. If none was dr
 without the row.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from skrelu._core.arrays import Array, Parameters
 from skrelu._core.datafit import Datafit
+from skrelu._core.losses import Loss
 from skrelu._core.network import trace_rows
 from skrelu._laplace.curvature import Curvature, Tangents
+from skrelu._laplace.moderation import Moderation, moderate
 
 _MAX_VALUES = 2**22  # of the kernel between rows and terms; it limits the number of rows
 _MIN_ROWS = 100  # even if the kernel is larger than that
 _MIN_REMAINDER = 1e-8  # of 1 minus a leverage
 
+# docs/decisions/0007 has the measurements behind these.
+_SCALES = np.logspace(0, -6, 13)  # of the variances
+_MAX_LOSS_RATIO = 1.002  # of the loss with the scale chosen and the lowest one
+_MAX_OUTPUTS = 100  # with more, the scale is 1: the covariances of all scores would take too long
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows left out one at a time.
+
+    Attributes
+    ----------
+    loss : Loss
+    scores : ndarray of shape (n_rows, n_outputs)
+        The scores of each row under a fit without it.
+    covariances, prior_covariances : ndarray of shape (n_rows, n_outputs, n_outputs)
+        The covariance of these scores, given the labels of the other rows and under the prior.
+    targets : ndarray
+    weights : ndarray of shape (n_rows,)
+    """
+
+    loss: Loss
+    scores: Array
+    covariances: Array
+    prior_covariances: Array
+    targets: Array
+    weights: Array
+
+    def mean_loss(self, scores: Array) -> float:
+        """Return the weighted mean loss (nats) if the rows had these scores."""
+        return self.loss.value_and_slopes(scores.copy(), self.targets, self.weights) / float(self.weights.sum())
+
 
 @np.errstate(all="ignore")
-def leave_one_out_loss(datafit: Datafit, parameters: Parameters, curvature: Curvature, seed: int) -> float:
-    """Return the weighted mean loss (nats) of rows left out one at a time; of many rows, some are drawn.
+def leave_one_out(datafit: Datafit, parameters: Parameters, curvature: Curvature, seed: int) -> LeftOut:
+    """Return the rows, each as it would be predicted without it; of many rows, some are drawn.
 
     Parameters
     ----------
@@ -48,7 +84,7 @@ def leave_one_out_loss(datafit: Datafit, parameters: Parameters, curvature: Curv
     _, scores = trace_rows(layers, X)
 
     tangents = [Tangents.of(layers, X, np.tile(direction, (n_rows, 1))) for direction in np.eye(n_outputs)]
-    covariances = curvature.covariances(tangents)
+    covariances, prior_covariances = curvature.covariances(tangents)
     roots = np.stack([datafit.loss.root_columns(scores, np.full(n_rows, k)) for k in range(n_outputs)], axis=1)
     drawn = _weights_drawn(curvature, numbers[:, np.newaxis] * n_outputs + np.arange(n_outputs))
     roots *= np.sqrt(drawn * weights[:, np.newaxis])[:, :, np.newaxis]
@@ -57,11 +93,51 @@ def leave_one_out_loss(datafit: Datafit, parameters: Parameters, curvature: Curv
 
     # V (I - Lambda V)^-1 = V + V R^T (I - R V R^T)^-1 R V with Lambda = R^T R; I - R V R^T is positive definite.
     leverages, vectors = np.linalg.eigh(roots @ covariances @ roots.transpose(0, 2, 1))
-    moved = covariances @ slopes[:, :, np.newaxis]
-    along = vectors.transpose(0, 2, 1) @ (roots @ moved) / np.maximum(1 - leverages, _MIN_REMAINDER)[:, :, np.newaxis]
-    moved += covariances @ (roots.transpose(0, 2, 1) @ (vectors @ along))
-    scores += moved[:, :, 0]
-    return datafit.loss.value_and_slopes(scores, targets, weights) / float(weights.sum())
+    along = vectors.transpose(0, 2, 1) @ roots @ covariances
+    along /= np.sqrt(np.maximum(1 - leverages, _MIN_REMAINDER))[:, :, np.newaxis]
+    covariances += along.transpose(0, 2, 1) @ along
+    scores += (covariances @ slopes[:, :, np.newaxis])[:, :, 0]
+    return LeftOut(datafit.loss, scores, covariances, prior_covariances, targets, weights)
+
+
+def leave_one_out_loss(datafit: Datafit, parameters: Parameters, curvature: Curvature, seed: int) -> float:
+    """Return the weighted mean loss (nats) of rows left out one at a time, see `leave_one_out`."""
+    left_out = leave_one_out(datafit, parameters, curvature, seed)
+    return left_out.mean_loss(left_out.scores)
+
+
+@np.errstate(all="ignore")
+def choose_moderation(datafit: Datafit, parameters: Parameters, curvature: Curvature, seed: int) -> Moderation:
+    """Choose the moderation by rows left out one at a time, see `leave_one_out`.
+
+    Their moderated scores have the variances of fits without the row. Of all scales whose loss is within 0.2% of the
+    lowest, the largest is chosen: losses as close as that hardly differ, and caution costs nothing then. With more than
+    100 outputs, or where something is not finite, the variances stay as they are.
+    """
+    n_outputs = datafit.network.layer_sizes[-1]
+    unscaled = Moderation.unscaled(n_outputs)
+    if n_outputs > _MAX_OUTPUTS:
+        return unscaled
+    try:
+        left_out = leave_one_out(datafit, parameters, curvature, seed)
+    except ValueError:  # of linear algebra
+        return unscaled
+    is_relative = datafit.loss.out_activation == "softmax"
+    variances = _variances(left_out.covariances, is_relative=is_relative)
+    moderated = (moderate(left_out.scores, scale * variances, is_relative=is_relative) for scale in _SCALES)
+    losses = np.array([left_out.mean_loss(scores) for scores in moderated])
+    reach = _variances(left_out.prior_covariances, is_relative=is_relative).max(axis=0)
+    if not (np.isfinite(losses).all() and np.isfinite(reach).all()):
+        return unscaled
+    return Moderation(float(_SCALES[np.argmax(losses <= _MAX_LOSS_RATIO * losses.min())]), reach)
+
+
+def _variances(covariances: Array, *, is_relative: bool) -> Array:
+    """Return the variance of each score; if `is_relative`, of each score less the mean over the outputs."""
+    if is_relative:
+        covariances = covariances - covariances.mean(axis=1, keepdims=True)
+        covariances = covariances - covariances.mean(axis=2, keepdims=True)
+    return np.maximum(np.einsum("ijj->ij", covariances), 0)
 
 
 def _weights_drawn(curvature: Curvature, numbers: Array) -> Array:

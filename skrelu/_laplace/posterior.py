@@ -1,14 +1,7 @@
-"""The variance of the scores of a fitted model in Laplace's approximation, and moderated scores.
+"""The variance of the scores of a fitted model in Laplace's approximation.
 
 The scores are approximated as linear functions of the weights around the fitted weights. Then their covariance is
-J A^-1 J^T, that of a Gaussian process with the network's tangent kernel (see `curvature`). The probabilities are
-moderated (MacKay 1992):
-
-    two classes, labels    sigmoid(kappa f),    kappa = 1 / sqrt(1 + pi v / 8), v the variance of f
-    K classes              softmax over k of kappa_k (f_k - mean f), v_k the variance of f_k - mean f
-
-For K classes only differences of scores have a meaning. So each score less the mean of the scores is moderated, by its
-own variance (M. N. Gibbs, 'Bayesian Gaussian Processes for Regression and Classification', Cambridge, 1997).
+J A^-1 J^T, that of a Gaussian process with the network's tangent kernel (see `curvature`).
 """
 
 from dataclasses import dataclass
@@ -22,6 +15,7 @@ from skrelu._core.arrays import Array, Rows
 from skrelu._core.network import Network
 from skrelu._core.threads import Team, count_threads
 from skrelu._laplace.curvature import Curvature, Tangents, predictive_variances
+from skrelu._laplace.moderation import Moderation
 
 _MAX_VALUES = 2**20  # of the arrays for one block of rows
 
@@ -44,6 +38,8 @@ class NoPosterior(Enum):
 class Posterior:
     """Laplace's approximation of the posterior, by the terms of its curvature: their rows, slopes and one factor.
 
+    The factor by which probabilities scale its variances belongs to it.
+
     Attributes
     ----------
     rows : {ndarray, CSR matrix} of shape (m, n_features)
@@ -53,24 +49,27 @@ class Posterior:
         The alpha of each layer, as in `Curvature`.
     factor : ndarray of shape (m, m)
         The lower Cholesky factor of C + K.
+    moderation : Moderation
     """
 
     rows: Rows
     slopes: Array
     alphas: list[Array]
     factor: Array
+    moderation: Moderation
 
     @classmethod
-    def of(cls, curvature: Curvature, dtype: np.dtype) -> Self:
+    def of(cls, curvature: Curvature, dtype: np.dtype, moderation: Moderation) -> Self:
         terms = curvature.terms
-        return cls(terms.X.astype(dtype), terms.slopes, curvature.alphas, curvature.factor)
+        return cls(terms.X.astype(dtype), terms.slopes, curvature.alphas, curvature.factor, moderation)
 
     def to_state(self) -> dict[str, Any]:
         """Return the posterior as arrays and Python types: the triangle of the factor, the arrays of sparse rows."""
         rows: Any = self.rows
         if issparse(rows):
             rows = {name: getattr(rows, name) for name in ("data", "indices", "indptr", "shape")}
-        return {**vars(self), "rows": rows, "factor": self.factor[np.tril_indices(len(self.factor))]}
+        factor = self.factor[np.tril_indices(len(self.factor))]
+        return {**vars(self), "rows": rows, "factor": factor, "moderation": dict(vars(self.moderation))}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
@@ -80,16 +79,17 @@ class Posterior:
         rows = state["rows"]
         if isinstance(rows, dict):
             rows = csr_array((rows["data"], rows["indices"], rows["indptr"]), shape=rows["shape"])
-        return cls(rows, state["slopes"], state["alphas"], factor)
+        return cls(rows, state["slopes"], state["alphas"], factor, Moderation(**state["moderation"]))
 
     def variances(
         self, coefs: list[Array], intercepts: list[Array], X: Rows, *, is_relative: bool, n_jobs: int | None
-    ) -> Array:
+    ) -> tuple[Array, Array]:
         """Return the variance of each score; if `is_relative`, of each score less the mean over the outputs.
 
         Returns
         -------
-        variances : ndarray of shape (n_samples, n_outputs)
+        variances, prior_variances : ndarray of shape (n_samples, n_outputs)
+            Given the labels, and under the prior.
         """
         network = Network.of(coefs)
         layers = network.layers(Network.join(coefs, intercepts).astype(np.float64))
@@ -97,7 +97,7 @@ class Posterior:
         directions = np.eye(n_outputs) - (1 / n_outputs if is_relative else 0)
         n_rows = max(_MAX_VALUES // max(len(self.factor), *network.layer_sizes), 1)
         starts = range(0, X.shape[0], n_rows)
-        variances = np.empty((X.shape[0], n_outputs))
+        variances, prior_variances = np.empty((2, X.shape[0], n_outputs))
         with Team(count_threads(n_jobs)) as team:
             terms = Tangents.of(layers, self.rows.astype(np.float64), self.slopes)
 
@@ -106,19 +106,14 @@ class Posterior:
                 rows = _in_float64(X[where])
                 for output, direction in enumerate(directions):
                     tangents = Tangents.of(layers, rows, np.tile(direction, (rows.shape[0], 1)))
-                    variances[where, output] = predictive_variances(tangents, terms, self.factor, self.alphas)
+                    variances[where, output], prior_variances[where, output] = predictive_variances(
+                        tangents, terms, self.factor, self.alphas
+                    )
 
             team.each_block(len(starts), compute)
-        return variances
+        return variances, prior_variances
 
 
 def _in_float64(X: Rows) -> Rows:
     # In C order, since the last bits of a product depend on the order in memory, which differs between data frames.
     return X.astype(np.float64) if issparse(X) else np.ascontiguousarray(X, dtype=np.float64)
-
-
-def moderate(scores: Array, variances: Array, *, is_relative: bool) -> Array:
-    """Return the scores whose sigmoid or softmax is the moderated probability."""
-    if is_relative:
-        scores = scores - scores.mean(axis=1, keepdims=True)
-    return (scores / np.sqrt(1 + np.pi / 8 * variances)).astype(scores.dtype)

@@ -16,6 +16,7 @@ from skrelu._fit.outcome import Outcome
 from skrelu._fit.solver import Iterate
 from skrelu._laplace.evidence import Evidence
 from skrelu._laplace.measurement import Measurement
+from skrelu._laplace.moderation import Moderation
 from skrelu._laplace.posterior import NoPosterior, Posterior
 from tests.problems import KINDS, make_fit_problem, make_problem
 
@@ -23,6 +24,7 @@ NETWORK_NAMES = {"classes_", "n_layers_", "n_outputs_", "out_activation_", "coef
 RECORD_NAMES = {"loss_", "best_loss_", "loss_curve_", "validation_scores_", "best_validation_score_", "n_iter_"}
 RECORD_NAMES |= {"optimize_result_"}
 EVIDENCE_NAMES = {"alpha_", "log_evidence_", "n_effective_parameters_", "evidence_curve_", "feature_relevance_"}
+EVIDENCE_NAMES |= {"laplace_scale_"}
 
 
 def make(kind="binary", dtype=np.float64, grouping="shared", alphas=2.0, hidden=(4,), **changes):
@@ -135,7 +137,7 @@ class TestEvidence:
     def test_what_was_not_measured_is_none(self):
         attributes = describe_fit(*make())
         assert attributes["log_evidence_"] is attributes["n_effective_parameters_"] is None
-        assert attributes["evidence_curve_"] is None
+        assert attributes["evidence_curve_"] is attributes["laplace_scale_"] is None
         assert attributes["_posterior"] is NoPosterior.NOT_MEASURED
 
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -152,6 +154,12 @@ class TestEvidence:
         assert isinstance(attributes["_posterior"], Posterior)
         assert attributes["_posterior"].rows.dtype == dtype
         assert attributes["_posterior"].factor is curvature.factor
+        assert attributes["laplace_scale_"] == 1.0  # of a run without moderation, as after Ctrl-C
+        assert attributes["_posterior"].moderation.reach.tolist() == [np.inf]
+        moderation = Moderation(0.25, np.ones(1))
+        attributes = describe_fit(problem, replace(run, measurement=measurement, moderation=moderation))
+        assert attributes["laplace_scale_"] == 0.25
+        assert attributes["_posterior"].moderation is moderation
 
     @pytest.mark.parametrize(("n_groups", "shape"), [(1, (5,)), (2, (5, 2)), (4, (5, 4))])
     def test_a_curve_of_one_alpha_has_one_axis(self, n_groups, shape):

@@ -13,6 +13,7 @@ from skrelu._fit.rounds import EvidenceRounds
 from skrelu._fit.search import Search
 from skrelu._fit.strategy import FixedAlpha
 from skrelu._laplace.evidence import Evidence
+from skrelu._laplace.leave_one_out import choose_moderation
 from tests import literal
 from tests.problems import make_fit_problem, make_problem
 
@@ -107,6 +108,45 @@ class TestWhichRunIsKept:
         assert best.penalty.alphas[0] == alphas[place]
         assert alphas[0] == first_alpha
         assert len(set(alphas)) == len(alphas) > 1
+
+
+class TestModeration:
+    @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+    def test_it_is_chosen_at_what_is_kept(self, dtype):
+        """With the curvature measured there, the weights in the dtype of the data, and the seed of the evidence."""
+        problem = make_problem_of_fit("multiclass", dtype=dtype)
+        best = run(problem, starts_of(problem, 2), evidence=Evidence(None, 3))
+        kept = best.kept.parameters.astype(dtype).astype(float)
+        with Team(1) as team:
+            datafit, _ = problem.datafits(team)
+            expected = choose_moderation(datafit, kept, best.measurement.curvature, 3)
+        assert best.moderation.scale == expected.scale
+        assert_array_equal(best.moderation.reach, expected.reach)
+        assert (expected.reach < np.inf).all()
+
+    def test_once_for_all_starts(self, monkeypatch):
+        calls = []
+        monkeypatch.setattr("skrelu._fit.search.choose_moderation", lambda *arguments: calls.append(arguments))
+        problem = make_problem_of_fit()
+        best = run(problem, starts_of(problem, 3), evidence=Evidence(None, 0))
+        assert len(calls) == 1
+        assert calls[0][2] is best.measurement.curvature
+
+    def test_without_a_measurement_there_is_none(self):
+        problem = make_problem_of_fit()
+        assert run(problem, starts_of(problem, 1)).moderation is None
+
+    def test_an_interrupt_leaves_the_run_without_it(self, monkeypatch):
+        def interrupt(*arguments):
+            raise KeyboardInterrupt
+
+        problem = make_problem_of_fit()
+        whole = run(problem, starts_of(problem, 1), evidence=Evidence(None, 0))
+        monkeypatch.setattr("skrelu._fit.search.choose_moderation", interrupt)
+        best = run(problem, starts_of(problem, 1), evidence=Evidence(None, 0))
+        assert (best.outcome, best.moderation) == (Outcome.INTERRUPTED, None)
+        assert_array_equal(best.kept.parameters, whole.kept.parameters)
+        assert best.measurement.log_evidence == whole.measurement.log_evidence
 
 
 def watched(end):

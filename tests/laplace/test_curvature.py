@@ -53,9 +53,10 @@ def test_the_gram_form_is_the_full_matrix(kind, hidden, grouping, container):
         slopes = np.zeros((5, network.layer_sizes[-1]))
         slopes[:, k] = 1
         tangents = Tangents.of(layers, container(new), slopes)
-        v = predictive_variances(tangents, curvature.tangents, curvature.factor, curvature.alphas)
+        v, prior = predictive_variances(tangents, curvature.tangents, curvature.factor, curvature.alphas)
         jacobians = [literal.jacobian(problem.W, problem.intercepts, x)[k] for x in new]
         assert_allclose(v, [j @ inverse @ j for j in jacobians], rtol=1e-8)
+        assert_allclose(prior, [j @ (j / alpha) for j in jacobians], rtol=1e-10)
 
 
 @pytest.mark.parametrize("kind", KINDS)

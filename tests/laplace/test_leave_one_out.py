@@ -16,7 +16,8 @@ from skrelu._core.threads import Team
 from skrelu._data.labels import Labels
 from skrelu._laplace.curvature import Curvature
 from skrelu._laplace.evidence import Evidence
-from skrelu._laplace.leave_one_out import leave_one_out_loss
+from skrelu._laplace.leave_one_out import choose_moderation, leave_one_out_loss
+from skrelu._laplace.moderation import Moderation
 from tests import literal
 from tests.problems import KINDS, make_datafit, make_problem
 
@@ -102,20 +103,21 @@ def test_the_unit_of_the_weights_changes_no_bit():
     assert approximate(X, y, 1.0, 10**6, sample_weight=weights, unit=2.0**20) == expected
 
 
-def at_a_point(problem, alpha, sample_weight=None, n_terms=10**6, seed=0):
+def at_a_point(problem, alpha, sample_weight=None, n_terms=10**6, seed=0, function=leave_one_out_loss):
     """Return the approximation at the weights of a problem, which need not be a minimum for the formula."""
     with Team(1) as team:
         datafit, parameters = make_datafit(problem, team, sample_weight=sample_weight)
         penalty = Penalty.of(datafit.network, "shared", alpha)
         terms = datafit.sample_terms(parameters, n_terms, seed)
         curvature = Curvature(datafit.network.layers(parameters), terms, penalty.per_layer, n_corrections=3)
-        return leave_one_out_loss(datafit, parameters, curvature, seed), curvature
+        return function(datafit, parameters, curvature, seed), curvature
 
 
-def by_hand(problem, alpha, s, G=None, drawn=None):
+def by_hand(problem, alpha, s, G=None, drawn=None, scale=0.0):
     """Return the weighted mean of loss(f_i + V_i (I - s_i Lambda_i V_i)^-1 s_i r_i), by full matrices.
 
-    `drawn` holds what the terms of each row weigh in G, for each output, relative to all of its curvature.
+    `drawn` holds what the terms of each row weigh in G, for each output, relative to all of its curvature. The scores
+    are moderated by `scale` times the variances V_i (I - s_i Lambda_i V_i)^-1.
     """
     W, b = problem.W, problem.intercepts
     G = literal.curvature(W, b, problem.X, problem.is_multinomial, s) if G is None else G
@@ -133,7 +135,11 @@ def by_hand(problem, alpha, s, G=None, drawn=None):
         else:
             curvature = literal.second_derivative(f, False) * drawn[i]
         _, residual = literal.sample_loss_and_residual(f, target)
-        moved = f + V @ np.linalg.solve(np.eye(len(f)) - weight * curvature @ V, weight * residual)
+        covariance = V @ np.linalg.inv(np.eye(len(f)) - weight * curvature @ V)
+        moved = f + covariance @ (weight * residual)
+        if scale:
+            D = np.eye(len(f)) - (1 / len(f) if problem.is_multinomial else 0)
+            moved = D @ moved / np.sqrt(1 + np.pi / 8 * scale * np.diag(D @ covariance @ D.T))
         total += weight * literal.sample_loss_and_residual(moved, target)[0]
     return total / s.sum()
 
@@ -157,17 +163,22 @@ def test_the_formula_where_the_terms_are_a_sample(kind, hidden):
     problem = make_problem(kind, hidden, n_samples=40, scale=0.5)
     s = 5 * np.random.RandomState(0).uniform(0.5, 4, len(problem.X))
     actual, curvature = at_a_point(problem, 7.0, s, n_terms=20)
+    assert_allclose(actual, by_hand(problem, 7.0, s, *drawn_terms(curvature, 40)), rtol=1e-7)
+
+
+def drawn_terms(curvature, n_rows):
+    """Return G of the terms that were drawn, and what they weigh in it."""
     terms, tangents = curvature.terms, curvature.tangents
     n_outputs = terms.slopes.shape[1]
-    drawn = np.zeros(40 * n_outputs)
+    drawn = np.zeros(n_rows * n_outputs)
     drawn[terms.numbers] = 1 / (terms.inclusion * curvature.damping)
-    assert np.count_nonzero(drawn) == 20
+    assert np.count_nonzero(drawn) == len(terms.numbers) < len(drawn)
     G = 0.0
     for t, c in enumerate(curvature.damping):
         parts = zip(tangents.inputs, tangents.deltas, strict=True)
         g = np.concatenate([np.outer(z[t], delta[t]).ravel() for z, delta in parts])
         G = G + np.outer(g, g) / c
-    assert_allclose(actual, by_hand(problem, 7.0, s, G, drawn.reshape(40, n_outputs)), rtol=1e-7)
+    return G, drawn.reshape(n_rows, n_outputs)
 
 
 @pytest.mark.parametrize("n_terms", [10**6, 20])
@@ -206,3 +217,116 @@ def test_of_many_rows_some_are_drawn_by_the_seed(monkeypatch):
     G = literal.curvature(problem.W, problem.intercepts, problem.X, False)
     problem.X, problem.y = problem.X[numbers], problem.y[numbers]
     assert_allclose(losses[0], by_hand(problem, 1.0, np.ones(100), G), rtol=1e-9)
+
+
+SCALES = [10 ** (-k / 2) for k in range(13)]
+
+
+def largest_of_nearly_lowest(losses):
+    return max(scale for scale, loss in losses.items() if loss <= 1.002 * min(losses.values()))
+
+
+def make_labelled_problem(kind, hidden, noise, n_samples=40):
+    """Return a problem whose labels are those of its scores, but for some of them."""
+    problem = make_problem(kind, hidden, n_samples=n_samples, scale=1.5)
+    rng = np.random.RandomState(1)
+    scores = np.array([literal.score(problem.W, problem.intercepts, x) for x in problem.X])
+    y = scores.argmax(axis=1) if kind == "multiclass" else (scores > 0).astype(int)
+    y = np.where(rng.uniform(size=y.shape) < noise, rng.randint(scores.shape[1] if kind == "multiclass" else 2), y)
+    problem.y = y[:, 0] if kind == "binary" else y
+    return problem
+
+
+class TestTheScaleOfTheVariances:
+    @pytest.mark.parametrize("n_terms", [10**6, 20])
+    @pytest.mark.parametrize("alpha", [0.02, 3.0])
+    @pytest.mark.parametrize("noise", [0.0, 0.1, 0.5])
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_it_is_the_largest_of_nearly_the_lowest_loss_by_full_matrices(self, kind, noise, alpha, n_terms):
+        problem = make_labelled_problem(kind, (4,), noise)
+        s = np.random.RandomState(0).uniform(0.5, 4, len(problem.X))
+        chosen, curvature = at_a_point(problem, alpha, s, n_terms, function=choose_moderation)
+        sample = () if curvature.terms.is_complete else drawn_terms(curvature, 40)
+        losses = {scale: by_hand(problem, alpha, s, *sample, scale=scale) for scale in SCALES}
+        assert_allclose(chosen.scale, largest_of_nearly_lowest(losses), rtol=1e-12)
+        assert type(chosen.scale) is float
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_the_labels_decide(self, kind):
+        """The same model of the same rows: with its own labels little caution pays, with random ones all of it."""
+        alike, unlike = (make_labelled_problem(kind, (4,), noise) for noise in (0.0, 1.0))
+        scales = [at_a_point(problem, 10.0, function=choose_moderation)[0].scale for problem in (alike, unlike)]
+        assert scales[0] < 0.1
+        assert scales[1] == 1.0
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_the_reach_is_the_largest_prior_variance_of_a_row(self, kind):
+        problem = make_problem(kind, (4,))
+        chosen, _ = at_a_point(problem, 0.7, function=choose_moderation)
+        expected = 0.0
+        for x in problem.X:
+            J = literal.jacobian(problem.W, problem.intercepts, x)
+            J = J - J.mean(axis=0) if problem.is_multinomial else J
+            expected = np.maximum(expected, np.diag(J @ J.T) / 0.7)
+        assert_allclose(chosen.reach, expected, rtol=1e-10)
+
+    @pytest.mark.parametrize("alpha", [0.1, 1.0, 3.0])
+    def test_it_is_that_of_fits_without_the_row(self, alpha):
+        """Logistic regression, with each row's score and variance from a fit without it; at most one step away."""
+        X, y = load("binary", 80)
+        model = DeepLogisticClassifier((), alpha=alpha, predictive="laplace", tol=1e-9, max_iter=5000).fit(X, y)
+        scores, variances = np.array([without(X, y, alpha, model.intercepts_, i) for i in range(len(y))]).T
+        margins = np.where(y == 1, scores, -scores)
+        losses = {
+            scale: np.log1p(np.exp(-margins / np.sqrt(1 + np.pi / 8 * scale * variances))).mean() for scale in SCALES
+        }
+        expected = largest_of_nearly_lowest(losses)
+        assert abs(np.log10(model.laplace_scale_ / expected)) < 0.51
+        assert expected < 1
+
+    def test_the_same_seed_draws_the_same_rows(self, monkeypatch):
+        monkeypatch.setattr("skrelu._laplace.leave_one_out._MAX_VALUES", 1)  # the least number of rows, 100
+        problem = make_problem("binary", (), n_samples=150)
+        chosen = [at_a_point(problem, 1.0, seed=seed, function=choose_moderation)[0] for seed in (0, 0, 1, 2)]
+        assert chosen[0].reach == chosen[1].reach
+        assert len({float(one.reach[0]) for one in chosen}) > 1
+
+    def test_of_more_than_100_outputs_laplace_s_own_variances(self):
+        problem = make_problem("multilabel", (2,), n_outputs=100)
+        assert at_a_point(problem, 1.0, function=choose_moderation)[0].reach.max() < np.inf
+        more = make_problem("multilabel", (2,), n_outputs=101)
+        is_unscaled(at_a_point(more, 1.0, function=choose_moderation)[0], 101)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_where_something_is_not_finite_laplace_s_own_variances(self, monkeypatch, value):
+        whole = Curvature.covariances
+        for broken in range(2):  # the covariances, then those of the prior
+
+            def covariances(self, tangents, broken=broken):
+                parts = whole(self, tangents)
+                parts[broken][0] = value
+                return parts
+
+            monkeypatch.setattr(Curvature, "covariances", covariances)
+            with np.errstate(all="raise"):
+                is_unscaled(at_a_point(make_problem("binary", (4,)), 1.0, function=choose_moderation)[0], 1)
+
+
+def without(X, y, alpha, intercepts, i):
+    """Return the score of a row and its variance j^T A^-1 j, under a fit of logistic regression without it."""
+    rest = np.delete(np.arange(len(y)), i)
+
+    def objective(w):
+        loss, (gradient,), _ = loss_and_gradient([w[:, np.newaxis]], intercepts, X[rest], y[rest], alpha=alpha)
+        return loss, gradient.ravel()
+
+    w = minimize(objective, np.zeros(X.shape[1]), method="L-BFGS-B", jac=True, options={"gtol": 1e-8}).x
+    p = 1 / (1 + np.exp(-(X[rest] @ w + intercepts[0])))
+    A = X[rest].T @ (X[rest] * (p * (1 - p))[:, np.newaxis]) + alpha * np.eye(X.shape[1])
+    return X[i] @ w + intercepts[0][0], X[i] @ np.linalg.solve(A, X[i])
+
+
+def is_unscaled(moderation, n_outputs):
+    assert isinstance(moderation, Moderation)
+    assert moderation.scale == 1.0
+    assert moderation.reach.tolist() == [np.inf] * n_outputs

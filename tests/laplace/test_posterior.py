@@ -1,15 +1,15 @@
-"""Variances against the inverse of the full matrix, moderated scores, and the state that is saved."""
+"""Variances against the inverse of the full matrix, and the state that is saved."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from scipy.special import expit, softmax
 
 from skrelu._core.penalty import Penalty
 from skrelu._core.threads import Team
 from skrelu._laplace.curvature import Curvature
-from skrelu._laplace.posterior import NoPosterior, Posterior, moderate
+from skrelu._laplace.moderation import Moderation
+from skrelu._laplace.posterior import NoPosterior, Posterior
 from tests import literal
 from tests.problems import KINDS, make_datafit, make_problem
 
@@ -26,11 +26,16 @@ def make_posterior(problem, grouping="feature", container=np.asarray, dtype=np.f
         curvature = Curvature(datafit.network.layers(parameters), terms, penalty.per_layer)
     G = literal.curvature(problem.W, problem.intercepts, problem.X, problem.is_multinomial)
     alpha_of_each = alphas[literal.group_of_each_weight(problem.W, grouping)]
-    return Posterior.of(curvature, np.dtype(dtype)), np.linalg.inv(G + np.diag(alpha_of_each))
+    moderation = Moderation(0.1, np.arange(1.0, 1 + datafit.network.layer_sizes[-1]))
+    return Posterior.of(curvature, np.dtype(dtype), moderation), np.linalg.inv(G + np.diag(alpha_of_each))
 
 
-def variances(posterior, problem, X, is_relative=False, n_jobs=1):
+def both_variances(posterior, problem, X, is_relative=False, n_jobs=1):
     return posterior.variances(problem.coefs, problem.intercepts, X, is_relative=is_relative, n_jobs=n_jobs)
+
+
+def variances(*arguments, **options):
+    return both_variances(*arguments, **options)[0]
 
 
 class TestVariances:
@@ -52,6 +57,24 @@ class TestVariances:
                 assert_allclose(row, 0, atol=1e-12)
             else:
                 assert_allclose(row, np.diag(J @ inverse @ J.T), rtol=1e-8)
+
+    @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+    @pytest.mark.parametrize("is_relative", [False, True])
+    @pytest.mark.parametrize("grouping", N_GROUPS)
+    def test_those_of_the_prior_are_in_the_same_units(self, grouping, is_relative, container):
+        """J diag(1 / alpha) J^T, of which the labels leave less."""
+        problem = make_problem("multiclass", (4,))
+        posterior, _ = make_posterior(problem, grouping, container)
+        alphas = np.random.RandomState(1).uniform(0.5, 3, N_GROUPS[grouping])
+        alpha_of_each = alphas[literal.group_of_each_weight(problem.W, grouping)]
+        new = np.random.RandomState(3).randn(6, 3)
+        given, prior = both_variances(posterior, problem, container(new), is_relative)
+        for x, row in zip(new, prior, strict=True):
+            J = literal.jacobian(problem.W, problem.intercepts, x)
+            J = J - J.mean(axis=0) if is_relative else J
+            assert_allclose(row, np.diag(J / alpha_of_each @ J.T), rtol=1e-10)
+        assert (given <= prior + 1e-12).all()
+        assert given.sum() < 0.9 * prior.sum()
 
     def test_the_order_in_memory_and_the_number_of_threads_change_no_bit(self, monkeypatch):
         problem = make_problem("multiclass", (4,))
@@ -87,46 +110,6 @@ class TestVariances:
         assert np.all(variances(more, doubled, far) < variances(posterior, problem, far))
 
 
-class TestModerate:
-    @pytest.mark.parametrize("is_relative", [False, True])
-    def test_the_formula(self, is_relative):
-        rng = np.random.RandomState(0)
-        f, v = rng.randn(4, 3), rng.exponential(size=(4, 3))
-        actual = moderate(f, v, is_relative=is_relative)
-        for i in range(4):
-            center = f[i].sum() / 3 if is_relative else 0.0
-            for k in range(3):
-                kappa = (1 + np.pi * v[i, k] / 8) ** -0.5
-                assert_allclose(actual[i, k], kappa * (f[i, k] - center), rtol=1e-13)
-
-    def test_without_variance_nothing_changes(self):
-        f = np.random.RandomState(0).randn(4, 3)
-        assert_array_equal(moderate(f, np.zeros((4, 3)), is_relative=False), f)
-        moderated = softmax(moderate(f, np.zeros((4, 3)), is_relative=True), axis=1)
-        assert_allclose(moderated, softmax(f, axis=1), rtol=1e-13)
-
-    def test_a_shift_of_all_scores_changes_no_probability_of_classes(self):
-        rng = np.random.RandomState(0)
-        f, v = rng.randn(4, 3), rng.exponential(size=(4, 3))
-        assert_allclose(moderate(f + 5, v, is_relative=True), moderate(f, v, is_relative=True), atol=1e-13)
-
-    def test_the_dtype_and_the_argument_stay(self):
-        f = np.random.RandomState(0).randn(4, 3).astype(np.float32)
-        before = f.copy()
-        for is_relative in (False, True):
-            assert moderate(f, np.ones((4, 3)), is_relative=is_relative).dtype == np.float32
-        assert_array_equal(f, before)
-
-    def test_the_moderated_probability_is_the_integral(self):
-        """sigmoid(kappa f) against E sigmoid(f + sqrt(v) e): MacKay's approximation is good to about 0.02."""
-        nodes, weights = np.polynomial.hermite_e.hermegauss(80)
-        for f in (-3.0, 0.5, 2.0):
-            for v in (0.3, 4.0, 30.0):
-                expected = weights @ expit(f + np.sqrt(v) * nodes) / weights.sum()
-                actual = expit(moderate(np.array([[f]]), np.array([[v]]), is_relative=False))[0, 0]
-                assert abs(actual - expected) < 0.02
-
-
 class TestState:
     @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array, sparse.csr_matrix])
     @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -139,14 +122,17 @@ class TestState:
         assert_array_equal(variances(back, problem, new), variances(posterior, problem, new))
         for name in ("slopes", "factor"):
             assert_array_equal(getattr(back, name), getattr(posterior, name))
+        assert back.moderation.scale == 0.1
+        assert_array_equal(back.moderation.reach, [1.0, 2.0, 3.0])
 
     def test_the_state_holds_arrays_and_types_of_python(self):
         problem = make_problem("multiclass", (4,))
         for container in (np.asarray, sparse.csr_array):
             state = make_posterior(problem, container=container)[0].to_state()
-            assert set(state) == {"rows", "slopes", "alphas", "factor"}
+            assert set(state) == {"rows", "slopes", "alphas", "factor", "moderation"}
+            assert set(state["moderation"]) == {"scale", "reach"}
             rows = state["rows"] if isinstance(state["rows"], dict) else {"rows": state["rows"]}
-            parts = [*rows.values(), state["slopes"], *state["alphas"], state["factor"]]
+            parts = [*rows.values(), state["slopes"], *state["alphas"], state["factor"], *state["moderation"].values()]
             assert {type(part) for part in parts} <= {np.ndarray, np.float64, float, tuple}
             assert isinstance(state["rows"], dict) == (container is sparse.csr_array)
 
