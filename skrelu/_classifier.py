@@ -39,8 +39,8 @@ from skrelu._warnings import warn_caller
 # measurements.
 _MIN_ROWS_FOR_EARLY_STOPPING = 200
 
-# A smaller total weight, such as that of AdaBoost, which is 1, counts as less than one row for each class.
-_MIN_TOTAL_WEIGHT = 2
+# Rows whose weights count as fewer than this for each class say next to nothing about alpha.
+_MIN_EFFECTIVE_ROWS_PER_CLASS = 2
 
 
 class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
@@ -66,7 +66,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         Strength of the L2 penalty, as in MLPClassifier; 1/C in LogisticRegression. The penalty is added to the SUM of
         the losses, so its effect fades as rows are added. A sequence has one alpha for each layer. With 'evidence' the
         training data choose alpha while the network is fitted (MacKay 1992, see Notes). No value of alpha is preferred
-        in advance, and no validation set is needed. Weights count as rows, so the scale of `sample_weight` matters.
+        in advance, and no validation set is needed. The evidence counts rows: see `sample_weight` in `fit`.
     alpha_grouping : {'shared', 'layer', 'feature'}, default='feature'
         Which weights share an alpha, if the evidence chooses it. 'shared': all weights. 'layer': the weights of a
         layer. 'feature': the weights of an input feature; all later layers have the alpha of all weights together. One
@@ -83,7 +83,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         noise far too much so: `docs/uncertainty.md` has the measurements. `predict_proba` takes longer.
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes, {label: weight > 0}; labels left out weigh 1. 'balanced' gives every class the same
-        total weight. Validation rows have these weights, too. Not for multilabel targets.
+        total weight. Validation rows have these weights, too. If the evidence chooses alpha, only their ratios matter.
+        Not for multilabel targets.
     max_iter : int, default=500
         Maximum number of iterations of L-BFGS from one start. Those in which the evidence chooses alpha are included.
     max_fun : int, default=15000
@@ -324,6 +325,9 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights, finite and not negative. A row of weight zero is left out, also when classes are counted. An
             integer weight has the same effect as that many equal rows, unless early stopping holds some of these out.
+            If the evidence chooses alpha, only the ratios of other weights matter, and so do those of class weights.
+            Together the training rows count as Kish's effective number of rows, (sum s)^2 / sum s^2: as all of them if
+            the weights s are equal, and as fewer the more these differ.
         X_val, y_val : array-like, default=None
             Validation data for early stopping, in place of rows held out from X and y.
         sample_weight_val : array-like of shape (n_val_samples,), default=None
@@ -345,8 +349,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         ConvergenceWarning
             If the fit ended before a minimum was found; the message has advice.
         UserWarning
-            If the fit was interrupted (Ctrl-C); the best iterate is kept. Also if alpha='evidence', which counts
-            weights as rows, and `sample_weight` adds up to less than 2.
+            If the fit was interrupted (Ctrl-C); the best iterate is kept. Also if alpha='evidence' and the weights
+            differ so much that the rows count as fewer than two for each class.
         """
         hidden_layer_sizes = check_hidden_layer_sizes(self.hidden_layer_sizes)
         check_parameters(self)
@@ -370,16 +374,20 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     ) -> None:
         is_continued = self.warm_start and hasattr(self, "coefs_")
         table = Table.of(self, X, y, sample_weight, reset=not is_continued)
-        self._warn_of_weights(table.sample_weight)
         validation = self._validation_rows(table, X_val, y_val, sample_weight_val)
         labels, training = table.labels, table.weighed()
         network = Network((table.X.shape[1], *hidden_layer_sizes, labels.n_outputs))
         previous = self._previous_parameters(network, labels) if is_continued else None
         random_state = check_random_state(self.random_state)
         holds_out = validation is None and self._holds_out(network, training, labels)
-        training = in_canonical_order(training, merge=not holds_out)
         if holds_out:
+            training = in_canonical_order(training, merge=False)
             training, validation = hold_out(training, labels, self.validation_fraction, random_state)
+        if isinstance(self.alpha, str):
+            training = table.counted_as_rows(training)
+            _warn_of_weights(training, labels)
+        if not holds_out:
+            training = in_canonical_order(training, merge=True)
         strategy = self._strategy(network, is_continued, random_state)
         problem = Problem(network, labels, training, validation)
         limits = limits_of(self, network, has_validation=validation is not None)
@@ -436,18 +444,6 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
             raise ValueError("X_val and y_val are for early stopping: set early_stopping=True, or leave them out.")
         return table.validation_rows(self, X_val, y_val, sample_weight_val)
 
-    def _warn_of_weights(self, sample_weight: Array | None) -> None:
-        if not isinstance(self.alpha, str) or sample_weight is None:
-            return
-        n_rows = sample_weight.sum()
-        if n_rows >= _MIN_TOTAL_WEIGHT:
-            return
-        warn_caller(
-            f"alpha='evidence' counts weights as rows, and sample_weight adds up to {n_rows:.3g} rows, from which "
-            "nothing can be learned. Multiply the weights, best to a mean of 1, or set alpha to a number.",
-            UserWarning,
-        )
-
     def _previous_parameters(self, network: Network, labels: Labels) -> Parameters:
         """Return the parameters of the previous fit as a start, after a check of their shapes and classes."""
         sizes = Network.of(self.coefs_).layer_sizes
@@ -463,6 +459,18 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
                 f"Previously got {self.classes_}, `y` has {labels.classes}."
             )
         return network.join(self.coefs_, self.intercepts_).astype(np.float64)
+
+
+def _warn_of_weights(training: WeightedRows, labels: Labels) -> None:
+    """Warn if the weights make the rows count as too few, unless they are too few without weights."""
+    n_needed = _MIN_EFFECTIVE_ROWS_PER_CLASS * (2 if labels.is_multilabel else len(labels.classes))
+    if training.total_weight < n_needed < training.n_rows:
+        warn_caller(
+            f"The weights differ so much that the {training.n_rows} training rows count as {training.total_weight:.3g} "
+            "(Kish's effective number of rows), too few for the evidence to choose alpha. Use weights that differ "
+            "less, in sample_weight or class_weight, or set alpha to a number.",
+            UserWarning,
+        )
 
 
 def limits_of(estimator: Any, network: Network, *, has_validation: bool) -> Limits:

@@ -23,7 +23,7 @@ from skrelu._core.network import Network
 from skrelu._data.labels import Labels
 from skrelu._data.parameters import check_alphas, check_hidden_layer_sizes, check_parameters
 from skrelu._data.private_sklearn import _check_method_params, scorer_takes_weights
-from skrelu._data.rows import is_counted, scale_weights
+from skrelu._data.rows import WeightedRows, is_counted
 from skrelu._data.splits import Fold, split_folds
 from skrelu._data.table import Table
 from skrelu._fit.attributes import describe_fit, describe_network
@@ -55,8 +55,9 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         without shuffling. Iterables yield the row numbers (train, test) of each fold.
     scoring : str, callable or None, default=None
         The score to maximise. None means minus the log-loss (nats) over the test rows of a fold: the mean weighted by
-        `sample_weight` but not by `class_weight`; for multilabel targets the losses of a row's labels are added. Other
-        values are as in GridSearchCV. The method `score` returns the accuracy, whatever is given here.
+        `sample_weight` and by the class weights of the fit; for multilabel targets the losses of a row's labels are
+        added. Other values are as in GridSearchCV, without the class weights. The method `score` returns the accuracy,
+        whatever is given here.
     refit : bool, default=True
         Whether to fit all rows at the alpha chosen. If not, only `classes_`, `n_features_in_`, `feature_names_in_`,
         `alphas_`, `alpha_`, `scores_` and `best_score_` are set, and the estimator cannot predict.
@@ -324,12 +325,12 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
     def _route(
         self, scorer: Any, weights: Array | None, params: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the metadata for the splitter and those for the scorer."""
-        by_weight = {} if weights is None else {"sample_weight": weights}
+        """Return the metadata for the splitter and those for the scorer; the default score needs none."""
+        by_weight = {} if weights is None or scorer is None else {"sample_weight": weights}
         if get_config()["enable_metadata_routing"]:
             routed = process_routing(self, "fit", sample_weight=weights, **params)
-            return dict(routed.splitter.split), by_weight if scorer is None else dict(routed.scorer.score)
-        if scorer is not None and by_weight and not scorer_takes_weights(scorer):
+            return dict(routed.splitter.split), {} if scorer is None else dict(routed.scorer.score)
+        if by_weight and not scorer_takes_weights(scorer):
             warn_caller(
                 f"scoring={self.scoring!r} takes no sample_weight, so the scores of the folds are not weighted.",
                 UserWarning,
@@ -374,16 +375,16 @@ def _score_path(
     """Return the score of each alpha in one fold."""
     (train, test), table = fold, paths.table
     params = _check_method_params(table.X, score_params, indices=test)
-    X_test, y_test, targets = table.X[test], table.y[test], table.targets[test]
+    test_rows, y_test = table.test_rows(fold), table.y[test]
     scores = []
     problem, limits = paths.problem(train), limits_of(model, paths.network, has_validation=False)
     for alpha, run in zip(alphas, fit_path(problem, alphas, cast(int, model.random_state), limits), strict=True):
         model = clone(model).set_params(alpha=float(alpha))
         model.__dict__.update(describe_fit(problem, run), n_features_in_=table.X.shape[1])
         if scorer is None:
-            value = _minus_log_loss(model, X_test, table.labels, targets, **params)
+            value = _minus_log_loss(model, test_rows, table.labels)
         else:
-            value = scorer(model, X_test, y_test, **params)
+            value = scorer(model, test_rows.X, y_test, **params)
         try:
             scores.append(float(value))
         except (TypeError, ValueError) as error:
@@ -393,14 +394,12 @@ def _score_path(
     return scores
 
 
-def _minus_log_loss(
-    model: DeepLogisticClassifier, X: Rows, labels: Labels, targets: Array, sample_weight: Array | None = None
-) -> float:
+def _minus_log_loss(model: DeepLogisticClassifier, rows: WeightedRows, labels: Labels) -> float:
     """Return minus the weighted mean of the rows' losses (nats); with multilabel targets a row's losses are added."""
-    scores = finite_scores(model.coefs_, model.intercepts_, X, model.n_jobs).astype(np.float64)
-    weights = None if sample_weight is None else scale_weights(sample_weight)[0]
+    scores = finite_scores(model.coefs_, model.intercepts_, rows.X, model.n_jobs).astype(np.float64)
+    weights = rows.sample_weight
     with np.errstate(all="ignore"):
-        total = labels.loss.value_and_slopes(scores, targets, weights)
+        total = labels.loss.value_and_slopes(scores, rows.targets, weights)
     return -total / (len(scores) if weights is None else float(weights.sum()))
 
 

@@ -159,14 +159,14 @@ class TestPromises:
         assert_array_equal(by_weight.alpha_, by_rows.alpha_)
         assert by_weight.log_evidence_ == by_rows.log_evidence_
 
-    def test_larger_weights_are_weighed_against_the_same_prior(self):
-        """Every row a hundred times: the likelihood outweighs the prior, unlike for weights that are scaled away."""
-        X, y = load_table("multiclass")
+    def test_larger_counts_are_weighed_against_the_same_prior(self):
+        """Every row a hundred times: the likelihood outweighs the prior."""
+        X, y = (part[::10] for part in load_table("multiclass"))
         light, heavy = (
             DeepLogisticClassifier((), random_state=0, max_iter=2000).fit(X, y, np.full(len(y), weight))
-            for weight in (0.1, 100.0)
+            for weight in (1.0, 100.0)
         )
-        assert light.n_effective_parameters_ < 0.75 * heavy.n_effective_parameters_
+        assert light.n_effective_parameters_ < 0.9 * heavy.n_effective_parameters_
         assert log_loss(y, heavy.predict_proba(X)) < log_loss(y, light.predict_proba(X))
 
     @pytest.mark.parametrize("name", ["binary", "multiclass", "multilabel"])

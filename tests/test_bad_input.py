@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from skrelu import DeepLogisticClassifier
 from tests.problems import SMALL_X, SMALL_Y, weights_with, with_value
@@ -97,21 +99,32 @@ def test_rows_to_predict(method, rows, message):
         getattr(model, method)(rows)
 
 
-@pytest.mark.parametrize("total", [1.0, 1.99])
-def test_weights_that_say_there_is_hardly_a_row(total):
-    weights = np.full(len(Y), total / len(Y))
+def test_weights_that_let_many_rows_count_as_few():
+    weights = np.where(np.arange(len(Y)) < 3, 1.0, 1e-3)
     model = DeepLogisticClassifier((4,), random_state=0)
-    with pytest.warns(UserWarning, match=rf"sample_weight adds up to {total:.3g} rows.* a mean of 1") as caught:
+    with pytest.warns(UserWarning, match=r"the 40 training rows count as 3.07 .* sample_weight or class_wei") as caught:
         model.fit(X, Y, weights)
     assert [warning.filename for warning in caught] == [__file__]
+    with pytest.warns(UserWarning, match="the 36 training rows count as"):
+        clone(model).set_params(early_stopping=True).fit(X, Y, weights)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for alpha, factor in (("evidence", len(Y)), (0.1, 1)):
-            model.set_params(alpha=alpha, early_stopping=False, max_iter=5000).fit(X, Y, factor * weights)
+        model.set_params(alpha=0.1, early_stopping=False, max_iter=5000).fit(X, Y, weights)
         fitted = model.coefs_
-        with pytest.raises(UserWarning, match="adds up to"):
+        with pytest.raises(UserWarning, match="count as"):
             model.set_params(alpha="evidence").fit(X, Y, weights)
     assert model.coefs_ is fitted
+
+
+def test_few_rows_give_no_warning_of_weights():
+    """Neither few rows with any weights, nor many whose total weight is small, nor equal rows, which are merged."""
+    model = DeepLogisticClassifier((4,), alpha_grouping="shared", random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X[:4], Y[:4], [1.0, 1e-3, 1e-3, 1e-3])
+        model.fit(X, Y, np.full(len(Y), 1e-3))
+        model.fit(X[np.r_[np.zeros(20, int), :5]], Y[np.r_[np.zeros(20, int), :5]], np.full(25, 0.01))
 
 
 @pytest.mark.parametrize("scale", [1e-320, 1e-300, 1e300, 1e307])
@@ -123,13 +136,12 @@ def test_weights_of_any_magnitude(scale, class_weight, alpha):
     with np.errstate(all="raise"), warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", message="L-BFGS ended before it found a minimum")
-        warnings.filterwarnings("ignore", message="alpha='evidence' counts weights as rows")
         try:
             model.fit(rows, y, np.full(80, scale))
         except ValueError as error:
             assert "Rescale sample_weight and alpha" in str(error)  # noqa: PT017
             assert scale < 1e-200
-            assert alpha != 0
+            assert alpha == 1.0
             return
         assert np.isfinite(model.predict_proba(rows)).all()
 

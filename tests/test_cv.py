@@ -67,7 +67,8 @@ class TestAgainstGridSearch:
         X, y = load(name)
         cv = StratifiedKFold(4, shuffle=True, random_state=0)
         search = search_of_logistic_regression(name, class_weight)
-        model = DeepLogisticClassifierCV((), alphas=ALPHAS, cv=cv, class_weight=class_weight, **EXACT)
+        scoring = class_weight and "neg_log_loss"  # that of the search is without the class weights
+        model = DeepLogisticClassifierCV((), alphas=ALPHAS, cv=cv, scoring=scoring, class_weight=class_weight, **EXACT)
         model.fit(container(X), y)
         expected = np.array([search.cv_results_[f"split{fold}_test_score"] for fold in range(4)])
         assert_allclose(model.scores_, expected, atol=1e-5)
@@ -237,6 +238,27 @@ class TestLabelsAndWeights:
         y = np.array(labels)[np.r_[np.zeros(10, int), np.arange(20) % 2]]
         model = small(cv=KFold(3)).fit(X, y)
         assert np.isfinite(model.scores_).all()
+
+    @pytest.mark.parametrize("class_weight", ["balanced", {0: 1e-3, 2: 5.0}])
+    @pytest.mark.parametrize("weighted", [False, True])
+    def test_the_default_score_has_the_class_weights_of_the_fit(self, weighted, class_weight):
+        X, y = load("multiclass")
+        X, y = X[(y > 0) | (X[:, 0] > -1)], y[(y > 0) | (X[:, 0] > -1)]  # fewer rows of class 0
+        weights = weights_of(y) if weighted else np.ones(len(y))
+        cv = StratifiedKFold(3, shuffle=True, random_state=0)
+        model = small(alphas=[3.0], cv=cv, class_weight=class_weight, random_state=0, refit=False)
+        model.fit(X, y, weights if weighted else None)
+        expected = []
+        for train, test in cv.split(X, y):
+            fold = DeepLogisticClassifier((4,), alpha=3.0, early_stopping=False, max_iter=2000, random_state=0)
+            fold.set_params(class_weight=class_weight).fit(X[train], y[train], weights[train] if weighted else None)
+            if class_weight == "balanced":
+                factors = 1 / np.bincount(y[train], weights[train])
+            else:
+                factors = np.array([1e-3, 1.0, 5.0])
+            p = fold.predict_proba(X[test])
+            expected.append([-log_loss(y[test], p, sample_weight=weights[test] * factors[y[test]])])
+        assert_allclose(model.scores_, expected, rtol=1e-10)
 
     def test_weights_reach_scorers_that_take_them(self):
         X, y = load("multiclass")

@@ -2,10 +2,12 @@
 
 Weights may be of any magnitude, so the products of sample weights and class weights, and their sums, could overflow.
 Here the weights are divided by a power of two, `weight_unit`, which changes no digit. `Datafit` multiplies its results
-by it, so they are in the unit of the caller's weights.
+by it, so they are in the unit of the caller's weights. The evidence counts rows. For it `count_effective_rows` replaces
+this unit by another, in which the weights add up to a number of rows.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,9 +27,9 @@ class WeightedRows:
     targets : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         In the encoding of the loss.
     sample_weight : ndarray of shape (n_samples,) or None
-        The weights divided by `weight_unit`, class weights included.
+        The weights divided by a power of two, class weights included.
     weight_unit : float
-        A power of two.
+        That power of two, or the factor by which `sample_weight` counts rows.
     selection : ndarray of int or None
         The numbers of the selected rows; None means all.
     """
@@ -57,6 +59,16 @@ def scale_weights(sample_weight: Array) -> tuple[Array, float]:
     """Return the weights divided by a power of two, so that they are about 1 at most, and that power."""
     exponent = min(int(np.frexp(sample_weight.max())[1]), np.finfo(np.float64).maxexp - 1)
     return np.ldexp(sample_weight, -exponent), float(np.ldexp(1.0, exponent))
+
+
+def are_counts(sample_weight: Array | None) -> bool:
+    """Return whether the weights are whole numbers, so that each may be a number of equal rows.
+
+    From 2**53 on every float is a whole number, so such weights are not taken for counts.
+    """
+    if sample_weight is None:
+        return True
+    return bool(sample_weight.max() < 2**53 and (sample_weight == np.rint(sample_weight)).all())
 
 
 def is_counted(sample_weight: Array | None) -> Array | None:
@@ -104,9 +116,48 @@ def weigh_rows(
     X: Rows, labels: Labels, targets: Array, factors: Array | None, sample_weight: Array | None
 ) -> WeightedRows:
     """Return the rows, their weights multiplied by the factors of their classes, without rows of weight zero."""
-    by_class = None if factors is None else factors[labels.class_indices(targets)]
+    by_class, unit_of_factors = None, 1.0
+    if factors is not None:
+        factors, unit_of_factors = scale_weights(factors)
+        by_class = factors[labels.class_indices(targets)]
     if sample_weight is None:
-        return WeightedRows(X, targets, by_class)
+        return WeightedRows(X, targets, by_class, unit_of_factors)
     weights, unit = scale_weights(sample_weight)
     selection = None if weights.all() else np.flatnonzero(weights)
-    return WeightedRows(X, targets, weights if by_class is None else by_class * weights, unit, selection)
+    weights = weights if by_class is None else by_class * weights
+    return WeightedRows(X, targets, weights, unit * unit_of_factors, selection)
+
+
+def count_effective_rows(
+    rows: WeightedRows, labels: Labels, factors: Array | None, sample_weight: Array | None
+) -> WeightedRows:
+    """Return the rows with the unit of weights in which the evidence counts rows.
+
+    Whole sample weights without class weights are counts, and the unit stays as it is. Other weights s only say how
+    rows compare, and their sum becomes Kish's effective number of rows, (sum s)^2 / sum s^2. With class weights f, a
+    row whose sample weight is a whole number c is c rows of weight f: the sums are those of c f and of c f^2.
+
+    Parameters
+    ----------
+    rows : WeightedRows
+        Some of the rows that `weigh_rows` returned, before equal rows are merged.
+    labels, factors, sample_weight
+        The arguments of `weigh_rows`.
+
+    References
+    ----------
+    L. Kish, 'Survey Sampling', Wiley, 1965.
+    """
+    numbers = rows.numbers()
+    if not are_counts(sample_weight):
+        assert rows.sample_weight is not None, "there are weights"
+        # Rounded once, so that the order of the rows does not change a bit.
+        weights, unit = scale_weights(rows.sample_weight[numbers])
+        return replace(rows, weight_unit=math.fsum(weights) / math.fsum(weights**2) / unit)
+    if factors is None:
+        return rows
+    # The count of each class is exact, so neither the order of the rows nor their repetition changes a bit.
+    counts, unit = (None, 1.0) if sample_weight is None else scale_weights(sample_weight)
+    per_class = np.bincount(labels.class_indices(rows.targets[numbers]), None if counts is None else counts[numbers])
+    factors, _ = scale_weights(factors)
+    return replace(rows, weight_unit=unit * float(per_class @ factors) / float(per_class @ factors**2))

@@ -6,7 +6,15 @@ from typing import Any, Self
 
 from skrelu._core.arrays import Array, Rows
 from skrelu._data.labels import Labels
-from skrelu._data.rows import WeightedRows, class_factors, count_rows, is_counted, weigh_rows
+from skrelu._data.rows import (
+    WeightedRows,
+    class_factors,
+    count_effective_rows,
+    count_rows,
+    is_counted,
+    weigh_rows,
+)
+from skrelu._data.splits import Fold
 from skrelu._data.validation import (
     check_class_weight,
     check_known_labels,
@@ -63,8 +71,18 @@ class Table:
         if numbers is None:
             return weigh_rows(self.X, self.labels, self.targets, self._factors, self.sample_weight)
         weights = count_rows(numbers, self.X.shape[0], self.sample_weight)
-        factors = class_factors(self.labels, self.class_weight, self.targets, weights)
-        return weigh_rows(self.X, self.labels, self.targets, factors, weights)
+        return weigh_rows(self.X, self.labels, self.targets, self._factors_of(weights), weights)
+
+    def counted_as_rows(self, rows: WeightedRows) -> WeightedRows:
+        """Return some of the rows of `weighed()` with the unit in which the evidence counts rows."""
+        return count_effective_rows(rows, self.labels, self._factors, self.sample_weight)
+
+    def test_rows(self, fold: Fold) -> WeightedRows:
+        """Return a copy of the test rows of a fold. Their class weights are those of its training rows."""
+        train, test = fold
+        factors = self._factors_of(count_rows(train, self.X.shape[0], self.sample_weight))
+        weights = None if self.sample_weight is None else self.sample_weight[test]
+        return weigh_rows(self.X[test], self.labels, self.targets[test], factors, weights)
 
     def validation_rows(self, estimator: Any, X: Any, y: Any, sample_weight: Any) -> WeightedRows:
         """Check the caller's validation data; return them with weights that include the class weights of this table.
@@ -84,4 +102,8 @@ class Table:
 
     @cached_property
     def _factors(self) -> Array | None:
-        return class_factors(self.labels, self.class_weight, self.targets, self.sample_weight)
+        return self._factors_of(self.sample_weight)
+
+    def _factors_of(self, weights: Array | None) -> Array | None:
+        """Return the factors of the classes of rows with these weights."""
+        return class_factors(self.labels, self.class_weight, self.targets, weights)

@@ -3,7 +3,15 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skrelu._data.labels import Labels
-from skrelu._data.rows import WeightedRows, class_factors, is_counted, scale_weights, weigh_rows
+from skrelu._data.rows import (
+    WeightedRows,
+    are_counts,
+    class_factors,
+    count_effective_rows,
+    is_counted,
+    scale_weights,
+    weigh_rows,
+)
 
 
 def weights_of(rows):
@@ -61,3 +69,72 @@ def test_factors_and_weights_whose_product_overflows():
     rows = weigh_rows(np.zeros((2, 1)), labels, labels.encode(y), np.array([1e300, 1.0]), np.array([1e300, 1e300]))
     assert np.isfinite(rows.sample_weight).all()
     assert_allclose(rows.sample_weight[0] / rows.sample_weight[1], 1e300)
+
+
+@pytest.mark.parametrize("weights", [[3, 0, 1], [True, False, True], [2.0, 1.0, 7e15], None])
+def test_whole_weights_are_counts(weights):
+    assert are_counts(weights if weights is None else np.array(weights, dtype=np.float64))
+
+
+@pytest.mark.parametrize("weights", [[3, 0.5], [5e-324, 1], [1e6 + 0.5, 1e6 + 0.5], [2.0**53, 1.0], [1e300, 1e300]])
+def test_other_weights_are_not(weights):
+    assert not are_counts(np.array(weights))
+
+
+class TestEffectiveRows:
+    y = np.random.RandomState(0).randint(3, size=60)
+    labels = Labels.of(y, None)
+    factors = np.array([0.7, 11.0, 1.3])
+
+    def count(self, factors, weights, rows=slice(None)):
+        """Return rows in the unit of the evidence."""
+        y = self.y[rows]
+        arguments = self.labels, factors, weights
+        weighed = weigh_rows(np.zeros((len(y), 1)), self.labels, self.labels.encode(y), *arguments[1:])
+        return count_effective_rows(weighed, *arguments)
+
+    def test_counts_are_left_as_they_are(self):
+        assert self.count(None, None).sample_weight is None
+        counts = np.random.RandomState(1).randint(0, 9, size=60).astype(float)
+        assert_array_equal(weights_of(self.count(None, counts)), counts)
+
+    @pytest.mark.parametrize("factors", [None, factors])
+    def test_other_weights_add_up_to_the_effective_number_of_rows(self, factors):
+        weights = np.random.RandomState(1).rand(60)
+        weights[::7] = 0
+        s = weights if factors is None else weights * factors[self.y]
+        rows = self.count(factors, weights)
+        assert_allclose(weights_of(rows), s * s.sum() / (s**2).sum())
+        assert_allclose(rows.total_weight, s.sum() ** 2 / (s**2).sum())
+        assert rows.total_weight < (s > 0).sum()
+
+    @pytest.mark.parametrize("weight", [1 / 60, 0.01, 1e6 + 0.5, 5e-324, 1e300])
+    def test_equal_weights_count_as_all_rows(self, weight):
+        assert_allclose(weights_of(self.count(None, np.full(60, weight))), np.ones(60))
+
+    def test_class_weights_count_repeated_rows(self):
+        counts = np.random.RandomState(1).randint(0, 5, size=60)
+        by_count = self.count(self.factors, counts.astype(float))
+        repeats = np.random.RandomState(2).permutation(np.repeat(np.arange(60), counts))
+        by_rows = self.count(self.factors, None, repeats)
+        assert by_count.weight_unit * np.ldexp(1.0, -3) == by_rows.weight_unit  # the largest count is 4
+        s = self.factors[self.y[repeats]]
+        assert_allclose(by_rows.total_weight, s.sum() ** 2 / (s**2).sum())
+        assert_allclose(by_count.total_weight, by_rows.total_weight)
+
+    @pytest.mark.parametrize("exponent", [-900, -1, 900])
+    def test_the_unit_of_the_caller_changes_no_bit(self, exponent):
+        weights = np.random.RandomState(1).rand(60)
+        rows, scaled = self.count(self.factors, weights), self.count(self.factors, np.ldexp(weights, exponent))
+        assert_array_equal(scaled.sample_weight, rows.sample_weight)
+        assert scaled.weight_unit == rows.weight_unit
+        rows, scaled = self.count(self.factors, None), self.count(np.ldexp(self.factors, exponent), None)
+        assert_array_equal(scaled.sample_weight, rows.sample_weight)
+        assert scaled.weight_unit == rows.weight_unit
+
+    def test_the_order_of_rows_changes_no_bit(self):
+        weights = np.random.RandomState(1).rand(60)
+        order = np.random.RandomState(2).permutation(60)
+        assert (
+            self.count(self.factors, weights[order], order).weight_unit == self.count(self.factors, weights).weight_unit
+        )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -47,6 +49,30 @@ def test_a_number_that_comes_twice_counts_twice():
     rows = make_table(sample_weight=weights).weighed(np.array([3, 3, 0, 3]))
     assert_array_equal(rows.numbers(), [0, 3])
     assert_allclose(weights_of(rows)[[0, 3]], [weights[0], 3 * weights[3]])
+
+
+@pytest.mark.parametrize("weights", [None, np.arange(10.0)])
+def test_the_rows_of_a_test_part_have_the_class_weights_of_its_training_part(weights):
+    table = make_table("balanced", weights)
+    train, test = np.arange(6), np.array([9, 8, 6])
+    rows = table.test_rows((train, test))
+    assert_array_equal(rows.X, table.X[test])
+    assert_array_equal(rows.targets, table.targets[test])
+    weights = np.ones(10) if weights is None else weights
+    totals = [weights[train][table.y[train] == label].sum() for label in ("a", "b", "a")]
+    expected = weights[test] * weights[train].sum() / 2 / totals
+    assert_allclose(rows.sample_weight * rows.weight_unit, expected[[0, 1, 2]])
+
+
+def test_some_rows_in_the_unit_of_the_evidence():
+    weights = np.linspace(0.1, 2, 10)
+    table = make_table({"a": 0.3, "b": 4.0}, weights)
+    rows = replace(table.weighed(), selection=np.arange(2, 9))
+    s = weights_of(rows)
+    counted = table.counted_as_rows(rows)
+    assert_allclose(weights_of(counted), s * s.sum() / (s**2).sum())
+    assert_allclose(counted.total_weight, s.sum() ** 2 / (s**2).sum())
+    assert_array_equal(counted.numbers(), rows.numbers())
 
 
 def test_validation_rows_have_the_class_weights_of_the_table():
