@@ -48,7 +48,8 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         The number of units of each hidden layer; () is logistic regression.
     alphas : int or array-like of shape (n_alphas,), default=10
         The strengths of the L2 penalty to choose from, positive; 1/C in LogisticRegressionCV. An integer n, at least 2,
-        stands for n values from 0.01 to 100, evenly spaced in their logarithm.
+        stands for n values from 0.01 to 100, evenly spaced in their logarithm. If weights are not counts of rows (see
+        `fit` of DeepLogisticClassifier), these values are multiplied by (sum s^2) / (sum s) of the weights s.
     cv : int, splitter, iterable or None, default=None
         The folds. None means 5, or as many as the smallest class has rows if it has fewer than 5 (for multilabel
         targets, as there are rows). None and integers stand for StratifiedKFold, for multilabel targets for KFold,
@@ -252,6 +253,8 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         params: dict[str, Any],
     ) -> None:
         table = Table.of(self, X, y, sample_weight)
+        if isinstance(self.alphas, Integral):
+            alphas = alphas * table.weight_of_a_row
         split_params, score_params = self._route(scorer, table.sample_weight, params)
         counted = is_counted(table.sample_weight)
         folds = split_folds(self.cv, table.X, table.y, table.labels, is_counted=counted, split_params=split_params)

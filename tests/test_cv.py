@@ -146,6 +146,25 @@ class TestPath:
         assert_allclose(model.alphas_, [0.01, 0.1, 1, 10, 100])
         assert model.scores_.shape == (2, 5)
 
+    @pytest.mark.parametrize("scale", [0.01, 2.0**-900, 1e6 + 0.5])
+    def test_an_integer_asks_for_alphas_in_the_unit_of_the_weights(self, scale):
+        X, y = load("multiclass")
+        plain, scaled = (
+            DeepLogisticClassifierCV((), alphas=3, cv=2, tol=1e-8, max_iter=2000).fit(X, y, weights)
+            for weights in (None, np.full(len(y), scale))
+        )
+        assert_allclose(scaled.alphas_, scale * plain.alphas_)
+        assert_allclose(scaled.scores_, plain.scores_, rtol=1e-4)
+
+    def test_given_alphas_and_those_for_counts_have_no_unit(self):
+        X, y = load("multiclass")
+        given = small(alphas=[1.0, 10.0], refit=False).fit(X, y, np.full(len(y), 0.5))
+        counts = small(alphas=2, refit=False).fit(X, y, weights_of(y))
+        assert given.alphas_.tolist() == [1.0, 10.0]
+        assert counts.alphas_.tolist() == [0.01, 100.0]
+        balanced = small(alphas=2, class_weight={0: 4.0, 1: 1.0, 2: 1.0}, refit=False).fit(X, y)
+        assert_allclose(balanced.alphas_, [0.03, 300.0])  # (16 + 1 + 1) / (4 + 1 + 1), the classes are equally frequent
+
     def test_of_equal_scores_the_strongest_alpha_is_taken(self):
         def score_of(estimator, X, y):  # the same in total, in another order of the folds
             return (

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from skrelu import DeepLogisticClassifier
+from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV
 from tests.problems import load_table
 
 MODEL = DeepLogisticClassifier((5,), max_iter=2000, random_state=0)
@@ -109,11 +109,12 @@ def test_boosting_begins_with_all_rows():
     assert len(boosted.estimators_) == 2
 
 
-def test_a_rare_class_is_found_with_balanced_weights():
+@pytest.mark.parametrize("model", [MODEL, DeepLogisticClassifierCV((5,), alphas=5, cv=3, random_state=0)])
+def test_a_rare_class_is_found_with_balanced_weights(model):
     X, y = make_classification(30_000, random_state=0)
     rare, frequent = np.flatnonzero(y == 1), np.flatnonzero(y == 0)
     train, test = np.r_[rare[:50], frequent[:4950]], np.r_[rare[50:5050], frequent[4950:9950]]
     X = StandardScaler().fit(X[train]).transform(X)
-    models = LogisticRegression(class_weight="balanced"), clone(MODEL).set_params(class_weight="balanced")
+    models = LogisticRegression(class_weight="balanced"), clone(model).set_params(class_weight="balanced")
     expected, recall = (recall_score(y[test], model.fit(X[train], y[train]).predict(X[test])) for model in models)
     assert recall > expected - 0.05

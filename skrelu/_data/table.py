@@ -77,6 +77,12 @@ class Table:
         """Return some of the rows of `weighed()` with the unit in which the evidence counts rows."""
         return count_effective_rows(rows, self.labels, self._factors, self.sample_weight)
 
+    @property
+    def weight_of_a_row(self) -> float:
+        """The caller's weight that counts as one row for the evidence: 1 if the weights are counts."""
+        rows = self.weighed()
+        return rows.weight_unit / self.counted_as_rows(rows).weight_unit
+
     def test_rows(self, fold: Fold) -> WeightedRows:
         """Return a copy of the test rows of a fold. Their class weights are those of its training rows."""
         train, test = fold

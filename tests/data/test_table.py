@@ -73,6 +73,9 @@ def test_some_rows_in_the_unit_of_the_evidence():
     assert_allclose(weights_of(counted), s * s.sum() / (s**2).sum())
     assert_allclose(counted.total_weight, s.sum() ** 2 / (s**2).sum())
     assert_array_equal(counted.numbers(), rows.numbers())
+    s = weights_of(table.weighed())
+    assert_allclose(table.weight_of_a_row, (s**2).sum() / s.sum())
+    assert make_table(sample_weight=np.arange(10)).weight_of_a_row == 1
 
 
 def test_validation_rows_have_the_class_weights_of_the_table():
