@@ -78,9 +78,10 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         draws 500 of them, and doubles this number, up to 2000, while they are too few.
     predictive : {'map', 'laplace'}, default='map'
         The scores that probabilities are computed from. 'map': the scores at the fitted weights. 'laplace': these
-        scores moderated, which moves a score towards 0, the more the less certain it is. With 'laplace' probabilities
-        far from the training data do not tend to 0 or 1. Near the data they are more cautious, on tables with little
-        noise far too much so: `docs/uncertainty.md` has the measurements. `predict_proba` takes longer.
+        scores moderated, which moves a score towards 0, the more the less certain it is. Far from the training data,
+        where probabilities with 'map' tend to 0 or 1, those with 'laplace' tend to 1/K for K classes, and to 1/2 for
+        each label of multilabel targets. Near the data the training rows choose how much caution pays, see
+        `laplace_scale_`. `predict_proba` takes longer. `docs/uncertainty.md` has the formulas and the measurements.
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes, {label: weight > 0}; labels left out weigh 1. 'balanced' gives every class the same
         total weight. Validation rows have these weights, too. If the evidence chooses alpha, only their ratios matter.
@@ -167,6 +168,11 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         The logarithm (nats) of the probability of the labels given alpha, in Laplace's approximation; None in the
         same cases. Of two models of the same data the one with the higher evidence is the more
         probable.
+    laplace_scale_ : float or None
+        The factor, from 1e-6 to 1, that Laplace's variances have where predictive='laplace' moderates scores near the
+        training data; None in the same cases. It is the largest one whose leave-one-out loss is nearly the lowest. Far
+        from the data the factor grows with the distance, whatever its value here. With more than 100 outputs, or if
+        the leave-one-out loss is not finite, it is 1 everywhere.
     evidence_curve_ : dict of ndarray or None
         The rounds in which alpha was chosen; None for a fixed alpha. 'n_iter' is the iteration at which each round
         ended, 'alpha' the alpha used during the round, 'n_effective_parameters' and 'log_evidence' were measured at
@@ -255,6 +261,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     best_validation_score_: float | None
     evidence_curve_: dict[str, Array] | None
     feature_relevance_: Array | None
+    laplace_scale_: float | None
     log_evidence_: float | None
     loss_: float
     loss_curve_: list[float]

@@ -103,7 +103,7 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         The record of the fit at `alpha_` to all rows, as in DeepLogisticClassifier.
     validation_scores_, best_validation_score_ : None
         No rows are held out in that fit.
-    feature_relevance_, n_effective_parameters_, log_evidence_, evidence_curve_ : None
+    feature_relevance_, n_effective_parameters_, log_evidence_, evidence_curve_, laplace_scale_ : None
         The evidence is not used here, see DeepLogisticClassifier.
 
     See Also
