@@ -5,8 +5,8 @@ How sure is the model, far from the data?
 After this page you can compare the probabilities of ``predictive="map"`` and ``predictive="laplace"`` far from the
 training rows. There a ReLU network is linear in x, so its score grows without bound. Its probability tends to 0 or 1,
 although there are no training rows. The standard deviation of the score grows as fast. With ``predictive="laplace"``
-the score is divided by a number that grows with this standard deviation, and the probability tends to a limit that is
-neither 0 nor 1. :doc:`/uncertainty` derives both.
+the score is divided by a number that grows with this standard deviation and, beyond the training rows, faster. So the
+probability tends to 1/2. :doc:`/uncertainty` derives both.
 """
 
 import matplotlib.pyplot as plt
@@ -80,10 +80,11 @@ figure.colorbar(image, ax=panels, label="probability of the black class")
 # %%
 # Going away
 # ----------
-# The left picture is the standard deviation of the score, which "laplace" uses to moderate it. The right picture
-# follows 180 directions outwards from the mean of the rows. It shows the probability of the more probable class at each
-# distance.
+# The left picture is the standard deviation of the score. "laplace" moderates the score by its square times a factor.
+# The rows choose this factor, ``model.laplace_scale_``, and it grows away from them. The right picture follows 180
+# directions outwards from the mean of the rows. It shows the probability of the more probable class at each distance.
 
+print(f"the factor near the rows: {model.laplace_scale_:.2f}")
 std = model.decision_function(points, return_std=True)[1]
 angles = np.linspace(0, 2 * np.pi, 180, endpoint=False)
 directions = np.column_stack([np.cos(angles), np.sin(angles)])
