@@ -253,7 +253,7 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         params: dict[str, Any],
     ) -> None:
         table = Table.of(self, X, y, sample_weight)
-        if isinstance(self.alphas, Integral):
+        if np.ndim(self.alphas) == 0:  # a number of alphas, not alphas of the caller
             alphas = alphas * table.weight_of_a_row
         split_params, score_params = self._route(scorer, table.sample_weight, params)
         counted = is_counted(table.sample_weight)
