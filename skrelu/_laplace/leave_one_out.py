@@ -27,6 +27,7 @@ from skrelu._laplace.moderation import Moderation, moderate
 
 _MAX_VALUES = 2**22  # of the kernel between rows and terms; it limits the number of rows
 _MIN_ROWS = 100  # even if the kernel is larger than that
+_MAX_BLOCK_ROWS, _MAX_BLOCK_VALUES = 512, 2**18  # of the rows that are computed at a time, and of their arrays
 _MIN_REMAINDER = 1e-8  # of 1 minus a leverage
 
 # docs/decisions/0007 has the measurements behind these.
@@ -76,11 +77,23 @@ def leave_one_out(datafit: Datafit, parameters: Parameters, curvature: Curvature
     seed : int
         Determines the rows that are drawn.
     """
-    n_outputs = datafit.network.layer_sizes[-1]
-    n_rows = min(datafit.n_rows, max(_MAX_VALUES // (len(curvature.factor) * n_outputs), _MIN_ROWS))
+    sizes = datafit.network.layer_sizes
+    n_terms = len(curvature.factor)
+    n_rows = min(datafit.n_rows, max(_MAX_VALUES // (n_terms * sizes[-1]), _MIN_ROWS))
     numbers = np.sort(np.random.default_rng(seed).permutation(datafit.n_rows)[:n_rows])
-    X, targets, weights = datafit.take(numbers)
     layers = datafit.network.layers(parameters)
+    n_block_rows = min(max(_MAX_BLOCK_VALUES // (max(n_terms, *sizes[1:]) * sizes[-1]), 1), _MAX_BLOCK_ROWS)
+    starts = range(0, n_rows, n_block_rows)
+    blocks = [_leave_out_block(datafit, layers, curvature, numbers[start : start + n_block_rows]) for start in starts]
+    return LeftOut(datafit.loss, *(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+
+
+def _leave_out_block(
+    datafit: Datafit, layers: list[Array], curvature: Curvature, numbers: Array
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Return the arrays of `LeftOut` for the rows of these numbers."""
+    n_rows, n_outputs = len(numbers), datafit.network.layer_sizes[-1]
+    X, targets, weights = datafit.take(numbers)
     _, scores = trace_rows(layers, X)
 
     tangents = [Tangents.of(layers, X, np.tile(direction, (n_rows, 1))) for direction in np.eye(n_outputs)]
@@ -97,7 +110,7 @@ def leave_one_out(datafit: Datafit, parameters: Parameters, curvature: Curvature
     along /= np.sqrt(np.maximum(1 - leverages, _MIN_REMAINDER))[:, :, np.newaxis]
     covariances += along.transpose(0, 2, 1) @ along
     scores += (covariances @ slopes[:, :, np.newaxis])[:, :, 0]
-    return LeftOut(datafit.loss, scores, covariances, prior_covariances, targets, weights)
+    return scores, covariances, prior_covariances, targets, weights
 
 
 def leave_one_out_loss(datafit: Datafit, parameters: Parameters, curvature: Curvature, seed: int) -> float:

@@ -1,5 +1,7 @@
 """The approximation against fits that leave the row out."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -16,7 +18,7 @@ from skrelu._core.threads import Team
 from skrelu._data.labels import Labels
 from skrelu._laplace.curvature import Curvature
 from skrelu._laplace.evidence import Evidence
-from skrelu._laplace.leave_one_out import choose_moderation, leave_one_out_loss
+from skrelu._laplace.leave_one_out import choose_moderation, leave_one_out, leave_one_out_loss
 from skrelu._laplace.moderation import Moderation
 from tests import literal
 from tests.problems import KINDS, make_datafit, make_problem
@@ -235,6 +237,32 @@ def make_labelled_problem(kind, hidden, noise, n_samples=40):
     y = np.where(rng.uniform(size=y.shape) < noise, rng.randint(scores.shape[1] if kind == "multiclass" else 2), y)
     problem.y = y[:, 0] if kind == "binary" else y
     return problem
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_are_computed_in_blocks(kind, monkeypatch):
+    problem = make_problem(kind, (4,), n_samples=40)
+    whole, _ = at_a_point(problem, 1.0, function=leave_one_out)
+    monkeypatch.setattr("skrelu._laplace.leave_one_out._MAX_BLOCK_ROWS", 7)
+    blocks, _ = at_a_point(problem, 1.0, function=leave_one_out)
+    for name in ("scores", "covariances", "prior_covariances", "targets", "weights"):
+        assert_allclose(getattr(blocks, name), getattr(whole, name), rtol=1e-9, atol=1e-13)
+
+
+def test_memory_is_that_of_a_block():
+    def peak(n_samples):
+        problem = make_problem("binary", (), n_samples=n_samples)
+        with Team(1) as team:
+            datafit, parameters = make_datafit(problem, team)
+            terms = datafit.sample_terms(parameters, 500, 0)
+            curvature = Curvature(datafit.network.layers(parameters), terms, [1.0])
+            tracemalloc.start()
+            leave_one_out(datafit, parameters, curvature, 0)
+            bytes_ = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        return bytes_
+
+    assert peak(8000) < peak(1000) + 200 * 7000
 
 
 class TestTheScaleOfTheVariances:
