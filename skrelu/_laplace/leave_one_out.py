@@ -27,7 +27,7 @@ from skrelu._laplace.moderation import Moderation, moderate
 
 _MAX_VALUES = 2**22  # of the kernel between rows and terms; it limits the number of rows
 _MIN_ROWS = 100  # even if the kernel is larger than that
-_MAX_BLOCK_ROWS, _MAX_BLOCK_VALUES = 512, 2**18  # of the rows that are computed at a time, and of their arrays
+_MAX_BLOCK_ROWS, _MAX_BLOCK_VALUES = 512, 2**20  # of the rows that are computed at a time, and of their arrays
 _MIN_REMAINDER = 1e-8  # of 1 minus a leverage
 
 # docs/decisions/0007 has the measurements behind these.
