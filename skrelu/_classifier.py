@@ -213,7 +213,6 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
                                    log-loss  log-loss  accuracy calibration  fit time  fits that
                                   geo. mean      mean      mean       error     total     warned
         DeepLogisticClassifier       0.1418    0.3662    0.8493      0.0464     32.8s       4.0%
-          predictive='laplace'       0.2952    0.4279    0.8486      0.1041     31.1s       4.0%
           alpha_grouping='shared'    0.1538    0.3708    0.8476      0.0541     29.7s       1.3%
           alpha_grouping='layer'     0.1572    0.3834    0.8473      0.0564     52.1s       4.0%
           alpha=3 (stopping early)   0.1840    0.3893    0.8451      0.0550      2.9s       0.0%
