@@ -1,21 +1,17 @@
 """The comparison of two revisions (`benchmarks/compare.py`): its cases, its turns and its figures."""
 
-import importlib
 import io
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+from tests.benchmark_modules import import_benchmark
 
 
 @pytest.fixture(scope="module")
 def compare():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
-        yield importlib.import_module("compare")
+    yield from import_benchmark("compare")
 
 
 class FakeWorker:

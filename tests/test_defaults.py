@@ -1,20 +1,16 @@
 """The quality of default parameters (`benchmarks/defaults.py`): its splits, its ratios and its timers."""
 
-import importlib
 import sys
-from pathlib import Path
 
 import pytest
 from sklearn.datasets import load_iris
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+from tests.benchmark_modules import import_benchmark
 
 
 @pytest.fixture(scope="module")
 def defaults():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
-        yield importlib.import_module("defaults")
+    yield from import_benchmark("defaults")
 
 
 def runs(*losses, seconds=1.0):
