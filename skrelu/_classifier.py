@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from skrelu._caveats import warn_of_run, warn_of_weights
 from skrelu._core.arrays import Array, MatrixLike, Parameters
 from skrelu._core.network import Network
 from skrelu._core.penalty import Penalty
@@ -24,23 +24,17 @@ from skrelu._data.splits import hold_out, hold_out_problem
 from skrelu._data.table import Table
 from skrelu._fit.attributes import describe_fit, describe_network
 from skrelu._fit.callbacks import CallbackSupportMixin, FitTask, with_callbacks
-from skrelu._fit.course import Run
 from skrelu._fit.descent import Limits
-from skrelu._fit.outcome import Outcome
 from skrelu._fit.problem import Problem
 from skrelu._fit.rounds import EvidenceRounds
 from skrelu._fit.search import Search
 from skrelu._fit.strategy import FixedAlpha, Strategy
 from skrelu._laplace.evidence import Evidence
 from skrelu._predictor import Predictor
-from skrelu._warnings import warn_caller
 
 # With fewer rows than this, early_stopping="auto" would hold out fewer than 20 by default: docs/decisions/0003 has the
 # measurements.
 _MIN_ROWS_FOR_EARLY_STOPPING = 200
-
-# Rows whose weights count as fewer than this for each class say next to nothing about alpha.
-_MIN_EFFECTIVE_ROWS_PER_CLASS = 2
 
 
 class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
@@ -74,8 +68,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         'shared' is a little better on small clean tables. Not used if alpha is fixed.
     n_curvature_terms : int or 'auto', default='auto'
         The maximum number of terms of the curvature in the computation. Memory grows with its square, time with its
-        cube. There is one term for each row and output. 'auto' takes all terms if there are at most 1000. Otherwise it
-        draws 500 of them, and doubles this number, up to 2000, while they are too few.
+        cube. There is one term for each row and output. 'auto' takes all terms if there are at most 700. Otherwise it
+        draws 350 of them, and twice as many while they are too few.
     predictive : {'map', 'laplace'}, default='map'
         The scores that probabilities are computed from. 'map': the scores at the fitted weights. 'laplace': these
         scores moderated, which moves a score towards 0, the more the less certain it is. Far from the training data,
@@ -86,7 +80,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         Weights of the classes, {label: weight > 0}; labels left out weigh 1. 'balanced' gives every class the same
         total weight. Validation rows have these weights, too. If the evidence chooses alpha, only their ratios matter.
         Not for multilabel targets.
-    max_iter : int, default=500
+    max_iter : int, default=1000
         Maximum number of iterations of L-BFGS from one start. Those in which the evidence chooses alpha are included.
     max_fun : int, default=15000
         Maximum number of evaluations of the objective from one start; the iteration under way is completed.
@@ -278,7 +272,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         n_curvature_terms: int | Literal["auto"] = "auto",
         predictive: Literal["map", "laplace"] = "map",
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
-        max_iter: int = 500,
+        max_iter: int = 1000,
         max_fun: int = 15000,
         tol: float = 1e-5,
         early_stopping: bool | Literal["auto"] = "auto",
@@ -391,7 +385,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
             training, validation = hold_out(training, labels, self.validation_fraction, random_state)
         if isinstance(self.alpha, str):
             training = table.counted_as_rows(training)
-            _warn_of_weights(training, labels)
+            warn_of_weights(training, labels)
         if not holds_out:
             training = in_canonical_order(training, merge=True)
         strategy = self._strategy(network, is_continued, random_state)
@@ -408,7 +402,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
             run = search.run(problem.starts(n_init, previous, random_state), n_init)
         fitted = describe_fit(problem, run)
         task.end(fitted)
-        warn_of_outcome(run, self)  # before attributes are written, as the caller may turn the warning into an error
+        warn_of_run(run, self)  # before attributes are written, as the caller may turn the warning into an error
         self.__dict__.update(fitted)
 
     def _strategy(self, network: Network, is_continued: bool, random_state: np.random.RandomState) -> Strategy:
@@ -467,18 +461,6 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         return network.join(self.coefs_, self.intercepts_).astype(np.float64)
 
 
-def _warn_of_weights(training: WeightedRows, labels: Labels) -> None:
-    """Warn if the weights make the rows count as too few, unless they are too few without weights."""
-    n_needed = _MIN_EFFECTIVE_ROWS_PER_CLASS * (2 if labels.is_multilabel else len(labels.classes))
-    if training.total_weight < n_needed < training.n_rows:
-        warn_caller(
-            f"The weights differ so much that the {training.n_rows} training rows count as {training.total_weight:.3g} "
-            "(Kish's effective number of rows), too few for the evidence to choose alpha. Use weights that differ "
-            "less, in sample_weight or class_weight, or set alpha to a number.",
-            UserWarning,
-        )
-
-
 def limits_of(estimator: Any, network: Network, *, has_validation: bool) -> Limits:
     """Return the hyper-parameters that end a descent."""
     # Minima of a network may lie on kinks, where the gradient does not vanish. There a descent ends when the objective
@@ -486,19 +468,6 @@ def limits_of(estimator: Any, network: Network, *, has_validation: bool) -> Limi
     is_smooth = not network.has_hidden_layers and not has_validation
     n_iter_no_change = np.inf if is_smooth else estimator.n_iter_no_change
     return Limits(estimator.max_iter, estimator.max_fun, estimator.tol, n_iter_no_change)
-
-
-def warn_of_outcome(run: Run, estimator: Any) -> None:
-    """Warn of a fit that was interrupted, or that ended before it found a minimum."""
-    outcome = run.outcome
-    if outcome is Outcome.INTERRUPTED:
-        warn_caller("Training interrupted by user. The best iterate so far is kept.", UserWarning)
-    elif outcome.advice:
-        warn_caller(
-            f"L-BFGS ended before it found a minimum: {outcome.message} (n_iter_={run.n_iter}, max_iter="
-            f"{estimator.max_iter}, max_fun={estimator.max_fun}). {outcome.advice}",
-            ConvergenceWarning,
-        )
 
 
 @contextmanager

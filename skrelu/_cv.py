@@ -17,7 +17,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.parallel import Parallel, delayed
 
-from skrelu._classifier import DeepLogisticClassifier, limits_of, warn_of_outcome
+from skrelu._caveats import warn_of_run
+from skrelu._classifier import DeepLogisticClassifier, limits_of
 from skrelu._core.arrays import Array, MatrixLike, Rows
 from skrelu._core.network import Network
 from skrelu._data.labels import Labels
@@ -64,7 +65,7 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         `alphas_`, `alpha_`, `scores_` and `best_score_` are set, and the estimator cannot predict.
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes in every fit, as in DeepLogisticClassifier; 'balanced' counts the rows of that fit.
-    max_iter : int, default=500
+    max_iter : int, default=1000
         Maximum number of iterations of L-BFGS at each alpha.
     max_fun : int, default=15000
         Maximum number of evaluations of the objective at each alpha.
@@ -175,7 +176,7 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         scoring: str | Callable[..., float] | None = None,
         refit: bool = True,
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
-        max_iter: int = 500,
+        max_iter: int = 1000,
         max_fun: int = 15000,
         tol: float = 1e-5,
         n_iter_no_change: float = 20,
@@ -297,7 +298,7 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         refit.end(fitted)
         self.__dict__.update(_public(fitted) | _fitted(self))
         task.end(_fitted(self))
-        warn_of_outcome(run, self)  # last, as the caller may turn the warning into an error
+        warn_of_run(run, self)  # last, as the caller may turn the warning into an error
 
     def _check_parameters(self) -> DeepLogisticClassifier:
         """Check the parameters of DeepLogisticClassifier, and `refit`; return the estimator of each fit."""

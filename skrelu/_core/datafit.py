@@ -6,6 +6,8 @@ Only this file uses both the network and the loss. It contains no penalty. For r
 write another class with the same methods, and the files above this one would not change.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import sparse
 
@@ -143,6 +145,31 @@ class Datafit:
         relative = np.ones(len(numbers)) if self._weights is None else self._weights[numbers]
         return self._blocks.take(numbers), self._targets[numbers], relative * (self._total / self._sum) * self._unit
 
+    def sample_rows(self, parameters: Parameters, n_rows: int, seed: int) -> tuple[Array, Array, float]:
+        """Draw rows; the larger the root of s_i sum_k |dC_i/df_ik|, the more probably.
+
+        So rows that the model is less certain of are drawn more often. The same seed gives the same random numbers at
+        every point.
+
+        Returns
+        -------
+        numbers : ndarray of shape (n_rows,)
+            In ascending order. They are fewer than `n_rows` if fewer rows have a slope.
+        inclusion : ndarray of shape (n_rows,)
+            The probabilities of having been drawn.
+        loss : float
+            C / S of all rows.
+        """
+        layers = self.network.layers(parameters.astype(self.dtype, copy=False))
+        losses = [0.0] * len(self._blocks)
+
+        def weigh(member: int, block: int) -> Array:
+            _, workspace, losses[block] = self._block_loss(layers, member, block)
+            return np.sqrt(np.abs(workspace.scores).sum(axis=1, dtype=np.float64))
+
+        numbers, inclusion = self._sample(n_rows, seed, weigh)
+        return numbers, inclusion, sum(losses) / self._sum
+
     def sample_terms(self, parameters: Parameters, n_terms: int, seed: int) -> Terms:
         """Return all terms of the curvature if they are at most `n_terms`; otherwise draw `n_terms` of them.
 
@@ -151,30 +178,43 @@ class Datafit:
         numbers at every point.
         """
         layers = self.network.layers(parameters.astype(self.dtype, copy=False))
-        n_outputs = self.network.layer_sizes[-1]
-        sample = PrioritySample(n_terms)
-        chosen: dict[int, tuple[Array, Array, Array]] = {}
 
-        def compute(member: int, block: int) -> None:
-            where, rows, workspace, weights = self._forward(layers, member, block)
+        def weigh(member: int, block: int) -> Array:
+            _, rows, workspace, weights = self._forward(layers, member, block)
             norms = self.loss.root_squared_norms(workspace.scores).astype(np.float64)
             last = rows if len(layers) == 1 else workspace.inputs[-1]
             norms *= _squared_norms(last)[:, np.newaxis]
             if weights is not None:
                 norms *= weights[:, np.newaxis]
-            numbers = np.arange(where.start * n_outputs, where.stop * n_outputs)
-            chosen[block] = sample.choose(numbers, norms.ravel(), np.random.default_rng((seed, block)))
+            return norms.ravel()
+
+        numbers, inclusion = self._sample(n_terms, seed, weigh)
+        samples, outputs = np.divmod(numbers, self.network.layer_sizes[-1])
+        X, _, weights = self.take(samples)
+        _, scores = trace_rows(self.network.layers(parameters), X)
+        slopes = self.loss.root_columns(scores, outputs) * np.sqrt(weights / inclusion)[:, np.newaxis]
+        return Terms(X, slopes, inclusion, numbers)
+
+    def _sample(self, n_items: int, seed: int, weigh: Callable[[int, int], Array]) -> tuple[Array, Array]:
+        """Draw items by `PrioritySample`. `weigh` takes a thread's number and a block's and returns its items' weights.
+
+        Every block has the same number of items for each row.
+        """
+        sample = PrioritySample(n_items)
+        chosen: dict[int, tuple[Array, Array, Array]] = {}
+
+        def compute(member: int, block: int) -> None:
+            weights = weigh(member, block)
+            where = self._blocks.place(block)
+            first = where.start * (len(weights) // (where.stop - where.start))
+            numbers = np.arange(first, first + len(weights))
+            chosen[block] = sample.choose(numbers, weights, np.random.default_rng((seed, block)))
 
         def merge(block: int) -> None:
             sample.add(chosen.pop(block))
 
         self._team.each_block(len(self._blocks), compute, merge, n_ahead=len(self._ring))
-        numbers, inclusion = sample.result()
-        samples, outputs = np.divmod(numbers, n_outputs)
-        X, _, weights = self.take(samples)
-        _, scores = trace_rows(self.network.layers(parameters), X)
-        slopes = self.loss.root_columns(scores, outputs) * np.sqrt(weights / inclusion)[:, np.newaxis]
-        return Terms(X, slopes, inclusion, numbers)
+        return sample.result()
 
     def _block_loss(self, layers: list[Array], member: int, block: int) -> tuple[Rows, Workspace, float]:
         """Run the forward pass, and overwrite the workspace's scores with the slopes of the loss."""

@@ -55,7 +55,6 @@ def _describe_run(run: Run) -> dict[str, Any]:
 def _describe_evidence(problem: Problem, run: Run) -> dict[str, Any]:
     """Return the attributes of the penalty, of the evidence and of the posterior."""
     measurement, alphas = run.measurement, run.penalty.alphas
-    variances = 1 / alphas[:-1] if run.penalty.is_by_feature else None  # of the prior of each feature's weights
     curve = run.evidence_curve
     if curve is not None:
         curve = curve | {"alpha": _unwrap(curve["alpha"])}
@@ -69,10 +68,23 @@ def _describe_evidence(problem: Problem, run: Run) -> dict[str, Any]:
         "log_evidence_": None if measurement is None else measurement.log_evidence,
         "n_effective_parameters_": None if measurement is None else measurement.gamma,
         "evidence_curve_": curve,
-        "feature_relevance_": None if variances is None else variances / variances.sum(),
+        "feature_relevance_": _relevances(run) if run.penalty.is_by_feature else None,
         "laplace_scale_": None if moderation is None else moderation.scale,
         "_posterior": posterior,
     }
+
+
+def _relevances(run: Run) -> Array:
+    """Return gamma_j / alpha_j of each feature j over their sum; where nothing was measured, ||w_j||^2 in its place.
+
+    Both are the same at a fixed point of the evidence. A column of zeros has gamma_j = 0, although its alpha is finite.
+    """
+    if run.measurement is None:
+        sizes = run.penalty.squared_norms(run.kept.parameters)[:-1]
+    else:
+        sizes = run.measurement.gammas[:-1] / run.measurement.penalty.alphas[:-1]
+    total = sizes.sum()
+    return sizes / total if total > 0 else sizes
 
 
 def _unwrap(alphas: Array) -> Array:

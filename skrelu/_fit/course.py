@@ -57,6 +57,12 @@ class Course:
         self.solution = replace(self.solution, outcome=outcome)
 
     @property
+    def outcome(self) -> Outcome:
+        """The outcome of the latest solution."""
+        assert self.solution is not None, "a round comes first"
+        return self.solution.outcome
+
+    @property
     def penalty(self) -> Penalty:
         """The penalty of the latest solution."""
         return self.rounds[-1].penalty

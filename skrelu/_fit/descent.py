@@ -52,15 +52,23 @@ class Descent:
             return Outcome.MAX_ITER
         return Outcome.MAX_FUN if self.n_evaluations >= self.limits.max_fun else None
 
-    def run(self, objective: Objective, start: Parameters, n_iter: int | None = None) -> Solution:
-        """Minimise an objective from a start in at most `n_iter` iterations; None means all that are left."""
+    def run(
+        self, objective: Objective, start: Parameters, n_iter: int | None = None, *, tol_factor: float = 1.0
+    ) -> Solution:
+        """Minimise an objective from a start, to `tol` times `tol_factor`.
+
+        It takes at most `n_iter` iterations; None means all that are left.
+        """
+        tol = self.limits.tol * tol_factor
+        if self.monitor.validate is None:  # otherwise it is the tolerance of the validation score
+            self.monitor.tol = tol
         n_left = self.limits.max_iter - self.n_iter
         solution = minimize(
             partial(self._evaluate, objective),
             start,
             max_iter=n_left if n_iter is None else min(n_iter, n_left),
             max_fun=self.limits.max_fun - self.n_evaluations,
-            tol=self.limits.tol,
+            tol=tol,
             value_tol=objective.precision,
             on_iterate=self._accept,
             first_number=self.n_iter,

@@ -15,8 +15,13 @@ class Outcome(Enum):
     PROGRESS = (0, "the objective fell by less than tol in more than n_iter_no_change iterations in a row", "")
     ALPHA = (
         1,
-        "alpha had not settled after 40 rounds or half of max_iter iterations",
+        "alpha had not come to rest after 40 rounds, or when max_iter allowed no more",
         "Increase max_iter, or choose another alpha_grouping.",
+    )
+    NO_ROUND = (
+        1,
+        "max_iter or max_fun was reached before the first measurement, so the evidence has not chosen alpha",
+        "Increase max_iter to a few hundred at least, or set alpha to a number.",
     )
     MAX_ITER = (
         1,

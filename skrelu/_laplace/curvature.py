@@ -24,6 +24,7 @@ w = 1 / (pi c) and the leverage of the term h = w q / (1 + w q), it follows that
 c is a fixed point, because h depends on c. docs/decisions/0007 has the measurements.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -60,12 +61,17 @@ class Tangents:
 
     def kernel(self, others: "Tangents", alphas: list[Array]) -> Array:
         """Return g_i^T diag(1 / alpha) g_j for all pairs, the network's tangent kernel, of shape (n, n_others)."""
-        total: Array = np.zeros((len(self.deltas[0]), len(others.deltas[0])))
-        for z, d, y, e, alpha in zip(self.inputs, self.deltas, others.inputs, others.deltas, alphas, strict=True):
-            product = _dense((z / alpha if np.ndim(alpha) == 0 else _scaled(z, 1 / alpha)) @ y.T)
-            product *= d @ e.T
-            total += product
+        total, *further = self.kernels(others, alphas)
+        for kernel in further:
+            total += kernel
         return total
+
+    def kernels(self, others: "Tangents", alphas: list[Array]) -> Iterator[Array]:
+        """Yield the part of the tangent kernel of each layer."""
+        for z, d, y, e, alpha in zip(self.inputs, self.deltas, others.inputs, others.deltas, alphas, strict=True):
+            kernel = _dense((z / alpha if np.ndim(alpha) == 0 else _scaled(z, 1 / alpha)) @ y.T)
+            kernel *= d @ e.T
+            yield kernel
 
     def products(self, others: "Tangents", alphas: list[Array]) -> Array:
         """Return g_i^T diag(1 / alpha) h_i of each row; h are the gradients of `others`, which has the same inputs."""
@@ -108,7 +114,10 @@ class Curvature:
         self.terms = terms
         self.alphas = alphas
         self.tangents = Tangents.of(layers, terms.X, terms.slopes)
-        kernel = self.tangents.kernel(self.tangents, alphas)
+        self._kernels = list(self.tangents.kernels(self.tangents, alphas))
+        kernel = self._kernels[0].copy()
+        for of_layer in self._kernels[1:]:
+            kernel += of_layer
         missing = 1 - terms.inclusion
         self.mean_leverage = 0.0
         self.damping = 1 - mean_leverage * missing
@@ -149,14 +158,11 @@ class Curvature:
         inverse, _ = lapack.dlauum(self._inverse_factor, lower=1)
         inverse *= 2
         inverse[np.diag_indices_from(inverse)] /= 2
-        gammas = []
-        for l, (z, delta, alpha) in enumerate(
-            zip(self.tangents.inputs, self.tangents.deltas, self.alphas, strict=True)
-        ):
-            weights = delta @ delta.T
+        gammas = [np.asarray(np.vdot(inverse, kernel)) for kernel in self._kernels]
+        if by_feature:
+            weights = self.tangents.deltas[0] @ self.tangents.deltas[0].T
             weights *= inverse
-            per_feature = _diagonal_products(z, weights) / alpha
-            gammas.append(per_feature if l == 0 and by_feature else np.asarray(per_feature.sum()))
+            gammas[0] = _diagonal_products(self.tangents.inputs[0], weights) / self.alphas[0]
         return gammas
 
     def covariances(self, tangents: list[Tangents]) -> tuple[Array, Array]:

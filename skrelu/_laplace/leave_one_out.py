@@ -12,6 +12,11 @@ prediction error via approximate leave-one-out cross-validation', J. Royal Stati
 V_i (I - s_i Lambda_i V_i)^-1 is the covariance without row i. If the terms of the curvature were drawn, s_i Lambda_i in
 it is the sum over the drawn terms of the row with their weights. If none was drawn, V_i is already the covariance
 without the row.
+
+A row of weight s_i > 1 stands for s_i equal rows, of which one is left out: s_i in the formula is min(s_i, 1).
+
+Of many rows, some are drawn. Their losses estimate only what leaving rows out adds to the loss, since the loss of the
+fit is known for all rows.
 """
 
 from dataclasses import dataclass
@@ -25,7 +30,7 @@ from skrelu._core.network import trace_rows
 from skrelu._laplace.curvature import Curvature, Tangents
 from skrelu._laplace.moderation import Moderation, moderate
 
-_MAX_VALUES = 2**22  # of the kernel between rows and terms; it limits the number of rows
+_MAX_VALUES = 2**19  # of the kernel between rows and terms; it limits the number of rows
 _MIN_ROWS = 100  # even if the kernel is larger than that
 _MAX_BLOCK_ROWS, _MAX_BLOCK_VALUES = 512, 2**20  # of the rows that are computed at a time, and of their arrays
 _MIN_REMAINDER = 1e-8  # of 1 minus a leverage
@@ -49,6 +54,11 @@ class LeftOut:
         The covariance of these scores, given the labels of the other rows and under the prior.
     targets : ndarray
     weights : ndarray of shape (n_rows,)
+        Divided by the probability that the row was drawn.
+    total_weight : float
+        Of all rows.
+    offset : float
+        The mean loss (nats) of the fit minus its estimate from these rows; 0 if these are all rows.
     """
 
     loss: Loss
@@ -57,10 +67,13 @@ class LeftOut:
     prior_covariances: Array
     targets: Array
     weights: Array
+    total_weight: float
+    offset: float
 
     def mean_loss(self, scores: Array) -> float:
         """Return the weighted mean loss (nats) if the rows had these scores."""
-        return self.loss.value_and_slopes(scores.copy(), self.targets, self.weights) / float(self.weights.sum())
+        total = self.loss.value_and_slopes(scores.copy(), self.targets, self.weights)
+        return self.offset + total / self.total_weight
 
 
 @np.errstate(all="ignore")
@@ -80,29 +93,40 @@ def leave_one_out(datafit: Datafit, parameters: Parameters, curvature: Curvature
     sizes = datafit.network.layer_sizes
     n_terms = len(curvature.factor)
     n_rows = min(datafit.n_rows, max(_MAX_VALUES // (n_terms * sizes[-1]), _MIN_ROWS))
-    numbers = np.sort(np.random.default_rng(seed).permutation(datafit.n_rows)[:n_rows])
+    if n_rows < datafit.n_rows:
+        numbers, inclusion, mean_loss = datafit.sample_rows(parameters, n_rows, seed)
+    else:
+        numbers, inclusion, mean_loss = np.arange(n_rows), np.ones(n_rows), None
     layers = datafit.network.layers(parameters)
     n_block_rows = min(max(_MAX_BLOCK_VALUES // (max(n_terms, *sizes[1:]) * sizes[-1]), 1), _MAX_BLOCK_ROWS)
-    starts = range(0, n_rows, n_block_rows)
+    starts = range(0, len(numbers), n_block_rows)
     blocks = [_leave_out_block(datafit, layers, curvature, numbers[start : start + n_block_rows]) for start in starts]
-    return LeftOut(datafit.loss, *(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+    fitted, scores, covariances, prior_covariances, targets, weights = map(np.concatenate, zip(*blocks, strict=True))
+    weights /= inclusion
+    offset = 0.0
+    if mean_loss is not None:
+        # The loss of the fit is known for all rows. So only its difference to the loss of rows left out is estimated.
+        offset = mean_loss - datafit.loss.value_and_slopes(fitted, targets, weights) / datafit.total_weight
+    return LeftOut(datafit.loss, scores, covariances, prior_covariances, targets, weights, datafit.total_weight, offset)
 
 
 def _leave_out_block(
     datafit: Datafit, layers: list[Array], curvature: Curvature, numbers: Array
-) -> tuple[Array, Array, Array, Array, Array]:
-    """Return the arrays of `LeftOut` for the rows of these numbers."""
+) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """Return the fitted scores and the arrays of `LeftOut` for the rows of these numbers; weights as they are."""
     n_rows, n_outputs = len(numbers), datafit.network.layer_sizes[-1]
     X, targets, weights = datafit.take(numbers)
     _, scores = trace_rows(layers, X)
+    fitted = scores.copy()
 
     tangents = [Tangents.of(layers, X, np.tile(direction, (n_rows, 1))) for direction in np.eye(n_outputs)]
     covariances, prior_covariances = curvature.covariances(tangents)
     roots = np.stack([datafit.loss.root_columns(scores, np.full(n_rows, k)) for k in range(n_outputs)], axis=1)
     drawn = _weights_drawn(curvature, numbers[:, np.newaxis] * n_outputs + np.arange(n_outputs))
-    roots *= np.sqrt(drawn * weights[:, np.newaxis])[:, :, np.newaxis]
+    left_out = np.minimum(weights, 1)
+    roots *= np.sqrt(drawn * left_out[:, np.newaxis])[:, :, np.newaxis]
     slopes = scores.copy()
-    datafit.loss.value_and_slopes(slopes, targets, weights)
+    datafit.loss.value_and_slopes(slopes, targets, left_out)
 
     # V (I - Lambda V)^-1 = V + V R^T (I - R V R^T)^-1 R V with Lambda = R^T R; I - R V R^T is positive definite.
     leverages, vectors = np.linalg.eigh(roots @ covariances @ roots.transpose(0, 2, 1))
@@ -110,7 +134,7 @@ def _leave_out_block(
     along /= np.sqrt(np.maximum(1 - leverages, _MIN_REMAINDER))[:, :, np.newaxis]
     covariances += along.transpose(0, 2, 1) @ along
     scores += (covariances @ slopes[:, :, np.newaxis])[:, :, 0]
-    return scores, covariances, prior_covariances, targets, weights
+    return fitted, scores, covariances, prior_covariances, targets, weights
 
 
 def leave_one_out_loss(datafit: Datafit, parameters: Parameters, curvature: Curvature, seed: int) -> float:

@@ -20,12 +20,15 @@ class Measurement:
     log_evidence : float
         In nats.
     curvature : Curvature
+    n_terms : int
+        The maximum number of terms that were drawn.
     """
 
     penalty: Penalty
     gammas: Array
     log_evidence: float
     curvature: Curvature
+    n_terms: int
 
     @property
     def gamma(self) -> float:
