@@ -59,6 +59,14 @@ def test_another_outcome_leaves_the_iterate():
     assert before.outcome is Outcome.VALUE
 
 
+def test_the_outcome_is_that_of_the_latest_solution():
+    course = make_course()
+    course.begin(Round(40, penalty(4.0)), Solution(iterate(41), Outcome.MAX_FUN, 5))
+    assert course.outcome is Outcome.MAX_FUN
+    course.end(Outcome.ALPHA)
+    assert course.outcome is Outcome.ALPHA
+
+
 def test_a_course_begins_empty_and_shares_nothing():
     one, other = Course(), Course()
     one.begin(Round(0, penalty(1.0)), Solution(iterate(1), Outcome.VALUE, 1))
@@ -70,7 +78,7 @@ def test_a_round_that_was_measured():
     before = Round(10, penalty(2.0))
     assert before.last_iter is None
     assert np.isnan([before.gamma, before.log_evidence]).all()
-    after = before.measured(20, Measurement(before.penalty, np.array([1.5, 2.25]), -7.0, None))
+    after = before.measured(20, Measurement(before.penalty, np.array([1.5, 2.25]), -7.0, None, n_terms=350))
     assert (after.first_iter, after.last_iter, after.gamma, after.log_evidence) == (10, 20, 3.75, -7.0)
     assert after.penalty is before.penalty
     assert before.last_iter is None

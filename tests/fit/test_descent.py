@@ -145,3 +145,36 @@ def test_another_objective_may_be_higher_at_the_same_point():
     assert second.outcome.is_converged
     assert descent.monitor.loss_curve[3] > descent.monitor.loss_curve[2]
     assert descent.monitor.best.number == descent.n_iter
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e-3])
+def test_a_run_goes_to_tol_times_a_factor(factor):
+    descent = make_descent(tol=1e-2)
+    solution = descent.run(Rosenbrock(), START, tol_factor=factor)
+    assert solution.outcome is Outcome.GRADIENT
+    steepest = [np.abs(rosen_der(parameters)).max() for parameters in descent._tasks.ended]
+    assert steepest[-1] <= 1e-2 * factor < min(steepest[:-1])
+
+
+def test_the_factor_is_of_one_run_only():
+    descent = make_descent(tol=1e-2)
+    first = descent.run(Rosenbrock(), START, tol_factor=1e-6)
+    second = descent.run(Rosenbrock(factor=1e5), first.iterate.parameters)
+    assert second.n_evaluations == 1  # within tol already, although not within 1e-8
+    assert np.abs(1e5 * rosen_der(second.iterate.parameters)).max() > 1e-8
+
+
+@pytest.mark.parametrize(("factor", "n_iter"), [(1.0, 3), (0.0, None)])
+def test_progress_is_measured_by_the_same_tolerance(factor, n_iter):
+    """No iterate lowers the objective by as much as 1000."""
+    descent = make_descent(tol=1e3, n_iter_no_change=2)
+    solution = descent.run(Rosenbrock(factor=1e5), START, tol_factor=factor)
+    assert (solution.outcome is Outcome.PROGRESS) is (n_iter is not None)
+
+
+@pytest.mark.parametrize(("factor", "outcome"), [(1.0, Outcome.EARLY_STOPPING), (1e-6, Outcome.EARLY_STOPPING)])
+def test_the_tolerance_of_the_validation_score_stays(factor, outcome):
+    losses = iter(1 - 0.001 * np.arange(1000))  # the score rises by less than tol
+    descent = make_descent(tol=0.01, n_iter_no_change=3, validate=lambda parameters: next(losses))
+    solution = descent.run(Rosenbrock(), START, tol_factor=factor)
+    assert (solution.outcome, solution.iterate.number) == (outcome, 4)

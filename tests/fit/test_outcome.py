@@ -6,7 +6,7 @@ from skrelu._fit.outcome import Outcome
 
 STATUSES = {
     **dict.fromkeys(("GRADIENT", "VALUE", "PROGRESS"), 0),
-    **dict.fromkeys(("ALPHA", "MAX_ITER", "MAX_FUN"), 1),
+    **dict.fromkeys(("ALPHA", "NO_ROUND", "MAX_ITER", "MAX_FUN"), 1),
     **dict.fromkeys(("LINE_SEARCH", "CURVATURE", "OVERFLOW"), 2),
     **dict.fromkeys(("EARLY_STOPPING", "CALLBACK", "INTERRUPTED"), 99),
 }
@@ -51,3 +51,8 @@ def test_a_limit_is_named_as_on_the_estimator(limit):
     outcome = Outcome[limit.upper()]
     assert outcome.message.startswith(limit)
     assert f"Increase {limit}," in outcome.advice
+
+
+def test_where_no_round_was_completed_both_limits_and_the_way_out_are_named():
+    assert Outcome.NO_ROUND.message.startswith("max_iter or max_fun was reached")
+    assert "set alpha to a number" in Outcome.NO_ROUND.advice
