@@ -339,12 +339,12 @@ class Stopwatch(ContextDecorator):
 
 def time_evidence(split: list[Any], seed: int) -> tuple[float, float]:
     """Return the seconds of the evidence in a fit of the default classifier, and those of the fit."""
-    from skrelu._fit import rounds
+    from skrelu._fit import candidates
     from skrelu._laplace.evidence import Evidence
 
     watch = Stopwatch()
     with ExitStack() as stack:
-        for owner, name in ((Evidence, "measure"), (Evidence, "measure_well"), (rounds, "leave_one_out_loss")):
+        for owner, name in ((Evidence, "measure"), (Evidence, "measure_well"), (candidates, "leave_one_out_loss")):
             stack.enter_context(patch.object(owner, name, watch(getattr(owner, name))))
         figures = evaluate(make_variant(), split, seed)
     return watch.seconds, figures["seconds"]

@@ -91,7 +91,7 @@ class TestGroupings:
         X, X_test, y, y_test = noisy
         model = DeepLogisticClassifier(random_state=0).fit(X, y)
         assert_allclose(model.feature_relevance_.sum(), 1)
-        assert_allclose(model.feature_relevance_ * model.alpha_[:-1], model.feature_relevance_[0] * model.alpha_[0])
+        assert (model.feature_relevance_ > 0).all()
         assert model.feature_relevance_[:5].mean() > 1.3 * model.feature_relevance_[5:].mean()
         assert set(np.argsort(-model.feature_relevance_)[:2]) <= set(range(5))
         shared = DeepLogisticClassifier(alpha_grouping="shared", random_state=0).fit(X, y)
@@ -175,14 +175,22 @@ class TestPromises:
         X, y = load_table(name)
         X = np.maximum(X, 0)
         dense, csr = (
-            # all terms, since dense and sparse rows come in other blocks, with random numbers of their own
-            DeepLogisticClassifier(hidden, n_curvature_terms=10**6, tol=1e-4, random_state=0).fit(c(X), y)
-            for c in (np.asarray, sparse.csr_array)
+            # All terms, since dense and sparse rows come in other blocks, with random numbers of their own. Two rounds,
+            # as the first digits that differ decide in the end which minimum is found.
+            DeepLogisticClassifier(hidden, n_curvature_terms=10**6, max_iter=30, random_state=0)
+            for _ in range(2)
         )
-        assert_allclose(csr.decision_function(X), dense.decision_function(X), atol=0.05)
-        assert_allclose(csr.log_evidence_, dense.log_evidence_, rtol=1e-3)
+        with pytest.warns(ConvergenceWarning, match="max_iter"):
+            dense.fit(X, y)
+        with pytest.warns(ConvergenceWarning, match="max_iter"):
+            csr.fit(sparse.csr_array(X), y)
+        assert len(csr.evidence_curve_["n_iter"]) == 2
+        for name, values in dense.evidence_curve_.items():
+            assert_allclose(csr.evidence_curve_[name], values, rtol=1e-6)
+        assert_allclose(csr.decision_function(X), dense.decision_function(X), rtol=1e-4, atol=1e-4)
+        assert_allclose(csr.log_evidence_, dense.log_evidence_, rtol=1e-6)
         stds = [fit.decision_function(c(X), return_std=True)[1] for fit, c in ((csr, sparse.csr_array), (dense, list))]
-        assert_allclose(*stds, rtol=0.05)
+        assert_allclose(*stds, rtol=1e-4)
 
     def test_float32(self):
         X, y = load_table("multiclass")
@@ -250,6 +258,7 @@ class TestPromises:
         model = DeepLogisticClassifier((30,), n_curvature_terms=n_terms, random_state=0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings("ignore", message=r".* terms drawn .* are used up|.* do not determine the network")
             model.fit(X, y)
         assert np.isfinite(model.log_evidence_)
 
@@ -259,7 +268,7 @@ class TestPromises:
         n_iter, alpha = model.n_iter_, model.alpha_
         model.fit(X, y)
         assert model.n_iter_ < n_iter
-        assert_allclose(np.log(model.alpha_), np.log(alpha), atol=0.5)
+        assert_array_equal(model.evidence_curve_["alpha"][0], alpha)
 
     def test_restarts_keep_the_highest_evidence(self):
         X, y = load_table("multiclass")

@@ -64,7 +64,8 @@ def test_one_task_per_iterate_and_a_model_that_predicts_at_each(data):
     assert recorder.count("begin", "iterate") == recorder.count("end", "iterate") == len(recorder.scores)
     assert recorder.events[:3] == [("setup", "fit"), ("begin", "fit"), ("begin", "iterate")]
     assert recorder.events[-2:] == [("end", "fit"), ("teardown", "fit")]
-    assert recorder.scores[-1] == model.score(X, y) > 0.95
+    assert model.score(X, y) > 0.95
+    assert model.score(X, y) in recorder.scores[-100:]  # the last iterates may be of a candidate that was not kept
     assert recorder.scores[0] < recorder.scores[-1]
     assert recorder.metadata is None
 

@@ -409,7 +409,7 @@ class TestEndOfFit:
     @pytest.mark.parametrize("limit", ["max_iter", "max_fun"])
     def test_a_limit_warns_and_says_what_to_change(self, limit):
         X, y = load("binary")
-        with pytest.warns(ConvergenceWarning, match=f"{limit}.*Increase {limit}"):
+        with pytest.warns(ConvergenceWarning, match=f"{limit}.*Increase .*{limit}"):
             model = DeepLogisticClassifier((5,), **{limit: 3}, early_stopping=False).fit(X, y)
         assert not model.optimize_result_.success
 

@@ -72,7 +72,7 @@ class TestThreads:
     def test_sixteen_predict_with_one_model(self, n_jobs, predictive):
         X, y = make_rows(2000)
         model = DeepLogisticClassifier(
-            (30,), n_jobs=n_jobs, predictive=predictive, n_curvature_terms=50, random_state=0
+            (30,), n_jobs=n_jobs, predictive=predictive, n_curvature_terms=200, random_state=0
         )
         model.fit(X[:1000], y[:1000])
         # Of different numbers of rows: single ones, a few, and several blocks for several threads.

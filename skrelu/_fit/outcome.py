@@ -21,7 +21,7 @@ class Outcome(Enum):
     NO_ROUND = (
         1,
         "max_iter or max_fun was reached before the first measurement, so the evidence has not chosen alpha",
-        "Increase max_iter to a few hundred at least, or set alpha to a number.",
+        "Increase max_iter and max_fun to a few hundred at least, or set alpha to a number.",
     )
     MAX_ITER = (
         1,

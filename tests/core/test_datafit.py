@@ -43,7 +43,9 @@ def test_the_number_of_threads_changes_no_bit(dtype, limit):
             datafit, parameters = make_datafit(team, n_samples=20_001, dtype=dtype)
             value, gradient = datafit.value_and_gradient(parameters)
             terms = datafit.sample_terms(parameters, 100, 0)
-            answers.append((value, datafit.value(parameters), gradient, terms.numbers, terms.slopes))
+            numbers, inclusion, loss = datafit.sample_rows(parameters, 100, 0)
+            assert loss == datafit.value(parameters)
+            answers.append((value, loss, gradient, terms.numbers, terms.slopes, numbers, inclusion))
     for answer in answers[1:]:
         for actual, expected in zip(answer, answers[0], strict=True):
             assert_array_equal(actual, expected)
@@ -110,6 +112,28 @@ def test_everything_that_leaves_is_in_the_unit_of_the_caller():
         assert_allclose(direct.take(np.arange(7))[2], weights[:7], rtol=1e-14)
         terms = [datafit.sample_terms(parameters, 50, 0) for datafit in (direct, by_unit)]
         assert_array_equal(terms[0].slopes, terms[1].slopes)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_are_drawn_by_the_root_of_their_slopes(weighted, monkeypatch):
+    """All rows whose root is above a threshold, and others in proportion; with weights, s_i times the slope."""
+    monkeypatch.setattr("skrelu._core.datafit.choose_block_rows", lambda *shapes: 700)
+    weights = np.random.RandomState(1).rand(3000) * (np.arange(3000) % 5 > 0) if weighted else None
+    with Team(1) as team:
+        datafit, parameters = make_datafit(team, sample_weight=weights)
+        numbers, inclusion, _ = datafit.sample_rows(parameters, 200, 0)
+        X, targets, s = datafit.take(np.arange(3000))
+        drawn = [datafit.sample_rows(parameters, 200, seed)[:2] for seed in range(200)]
+    W, b = [coef.T for coef in datafit.network.split(parameters)[0]], datafit.network.split(parameters)[1]
+    slopes = [literal.sample_loss_and_residual(literal.score(W, b, x), t)[1] for x, t in zip(X, targets, strict=True)]
+    roots = np.sqrt(s * np.abs(np.ravel(slopes)))
+    assert len(numbers) == 200
+    assert (np.diff(numbers) > 0).all()
+    ratios = roots[numbers] / inclusion
+    assert_allclose(ratios[inclusion < 1], ratios[inclusion < 1][0], rtol=1e-9)
+    assert (roots[numbers] > 0).all()
+    estimates = [(s * X[:, 0])[rows] @ (1 / pi) for rows, pi in drawn]
+    assert abs(np.mean(estimates) - s @ X[:, 0]) < 4 * np.std(estimates) / np.sqrt(200)
 
 
 def test_overflow_is_a_value_not_a_warning():

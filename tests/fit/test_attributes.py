@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -127,10 +128,25 @@ class TestEvidence:
     def test_one_group_without_a_hidden_layer_is_a_number_too(self, grouping):
         assert isinstance(describe_fit(*make(grouping=grouping, hidden=()))["alpha_"], float)
 
-    def test_relevance_is_the_share_of_the_prior_variance(self):
-        """1/1, 1/2 and 1/4 of 7/4; the alpha of later layers has no part in it."""
-        attributes = describe_fit(*make(grouping="feature", alphas=np.array([1.0, 2.0, 4.0, 1e-9])))
-        assert_allclose(attributes["feature_relevance_"], [4 / 7, 2 / 7, 1 / 7], rtol=1e-14)
+    @staticmethod
+    def relevances(gammas, alphas):
+        problem, run = make(grouping="feature", alphas=np.array(alphas))
+        curvature = SimpleNamespace()
+        with patch.object(Posterior, "of"):
+            measurement = Measurement(run.penalty, np.array(gammas), -20.0, curvature, 700)
+            return describe_fit(problem, replace(run, measurement=measurement))["feature_relevance_"]
+
+    def test_relevance_is_gamma_over_alpha(self):
+        """3/1, 0/2 and 4/4 of 4; the later layers have no part in it. A column of zeros has gamma 0."""
+        assert_allclose(self.relevances([3.0, 0.0, 4.0, 9.0], [1.0, 2.0, 4.0, 1e-9]), [3 / 4, 0, 1 / 4], rtol=1e-14)
+
+    def test_where_nothing_is_determined_nothing_is_relevant(self):
+        assert self.relevances([0.0, 0.0, 0.0, 0.0], [1.0, 2.0, 4.0, 1.0]).tolist() == [0, 0, 0]
+
+    def test_without_a_measurement_relevance_is_that_of_the_weights(self):
+        problem, run = make(grouping="feature", alphas=np.array([1.0, 2.0, 4.0, 1e-9]))
+        squares = (problem.network.split(run.kept.parameters)[0][0] ** 2).sum(axis=1)
+        assert_allclose(describe_fit(problem, run)["feature_relevance_"], squares / squares.sum(), rtol=1e-12)
         for grouping in ("shared", "layer"):
             assert describe_fit(*make(grouping=grouping))["feature_relevance_"] is None
 
@@ -147,7 +163,7 @@ class TestEvidence:
             datafit, _ = problem.datafits(team)
             objective = SimpleNamespace(datafit=datafit, penalty=run.penalty, value=lambda parameters: 0.5)
             curvature = Evidence(10**6, 0).measure(objective, run.kept.parameters, 10**6).curvature
-        measurement = Measurement(run.penalty, np.array([3.5]), -20.0, curvature)
+        measurement = Measurement(run.penalty, np.array([3.5]), -20.0, curvature, 700)
         attributes = describe_fit(problem, replace(run, measurement=measurement))
         assert attributes["log_evidence_"] == -20.0
         assert attributes["n_effective_parameters_"] == 3.5

@@ -132,19 +132,25 @@ class TestMeasure:
                 Evidence(None, 0).measure(objective, parameters, ALL)
 
 
+def measured(n_terms, mean_leverage, *, is_complete=False, **more):
+    """Return what `Evidence` looks at of a measurement."""
+    curvature = SimpleNamespace(mean_leverage=mean_leverage, terms=SimpleNamespace(is_complete=is_complete))
+    return SimpleNamespace(n_terms=n_terms, curvature=curvature, **more)
+
+
 class TestNumberOfTerms:
-    """All of 1000 or fewer; of more 500, and twice as many, up to 2000, while the mean leverage is above 0.35."""
+    """All of 700 or fewer; of more 350, or 700 if their mean leverage is above 0.35 until it is below 0.12."""
 
     @pytest.mark.parametrize(
         ("kind", "n_rows", "expected"),
         [
-            ("binary", 10, 1000),
-            ("binary", 1000, 1000),
-            ("binary", 1001, 500),
-            ("multiclass", 333, 1000),
-            ("multiclass", 334, 500),
-            ("multilabel", 333, 1000),
-            ("multilabel", 334, 500),
+            ("binary", 10, 700),
+            ("binary", 700, 700),
+            ("binary", 701, 350),
+            ("multiclass", 233, 700),
+            ("multiclass", 234, 350),
+            ("multilabel", 233, 700),
+            ("multilabel", 234, 350),
         ],
     )
     def test_the_first(self, kind, n_rows, expected):
@@ -157,48 +163,75 @@ class TestNumberOfTerms:
     @pytest.mark.parametrize(
         ("n_terms", "mean_leverage", "expected"),
         [
-            (500, 0.0, 500),
-            (500, 0.35, 500),
-            (500, 0.351, 1000),
-            (1000, 0.1, 1000),
-            (1000, 0.9, 2000),
-            (1500, 0.9, 2000),
-            (2000, 0.9, 2000),
+            (350, 0.0, 350),
+            (350, 0.35, 350),
+            (350, 0.351, 700),
+            (500, 0.9, 700),
+            (700, 0.9, 700),
+            (700, 0.12, 700),
+            (700, 0.119, 350),
+            (500, 0.1, 350),
         ],
     )
     def test_the_next(self, n_terms, mean_leverage, expected):
-        assert Evidence(None, 0).next_n_terms(n_terms, mean_leverage) == expected
-        assert Evidence(n_terms, 0).next_n_terms(n_terms, mean_leverage) == n_terms  # as the caller wants it
+        measurement = measured(n_terms, mean_leverage)
+        assert Evidence(None, 0).next_n_terms(measurement) == expected
+        assert Evidence(n_terms, 0).next_n_terms(measurement) == n_terms  # as the caller wants it
+
+    def test_of_all_terms_the_next_are_all_again(self):
+        assert Evidence(None, 0).next_n_terms(measured(700, 0.0, is_complete=True)) == 700
+
+    def record(self, monkeypatch, leverages):
+        """Let measurements have these mean leverages; return the list of what they are asked for."""
+        asked, answers = [], iter(leverages)
+
+        def measure(self, objective, parameters, n_terms, *, value, mean_leverage=0.0, n_corrections):
+            asked.append((n_terms, mean_leverage, n_corrections))
+            return measured(n_terms, next(answers), value=value)
+
+        monkeypatch.setattr(Evidence, "measure", measure)
+        return asked
+
+    def test_a_measurement_takes_over_from_the_previous_one(self, monkeypatch):
+        """Its number of terms and its mean leverage, and so it needs no correction of its own."""
+        asked = self.record(monkeypatch, [0.5, 0.2, 0.1, 0.1])
+        with Team(1) as team:
+            objective, parameters = make_objective(make_problem("binary", (), n_samples=701), team)
+            previous = None
+            for _ in range(4):
+                previous = Evidence(None, 0).measure_next(objective, parameters, 3.0, previous)
+                assert previous.value == 3.0
+        assert asked == [(350, 0.0, 1), (700, 0.5, 1), (700, 0.2, 1), (350, 0.1, 1)]
 
     @pytest.mark.parametrize(
         ("leverages", "expected"),
-        [([0.1], [500]), ([0.5, 0.3], [500, 1000]), ([0.9, 0.8, 0.7], [500, 1000, 2000])],
+        [([0.1], [350]), ([0.5, 0.3], [350, 700]), ([0.9, 0.8], [350, 700]), ([0.5, 0.05], [350, 700])],
     )
-    def test_a_measurement_takes_more_terms_until_there_are_enough(self, leverages, expected, monkeypatch):
-        asked, answers = [], iter(leverages)
-
-        def measure(self, objective, parameters, n_terms, *, value, mean_leverage, n_corrections):
-            asked.append((n_terms, mean_leverage))
-            return SimpleNamespace(curvature=SimpleNamespace(mean_leverage=next(answers)), value=value)
-
-        monkeypatch.setattr(Evidence, "measure", measure)
+    def test_terms_are_added_until_there_are_enough(self, leverages, expected, monkeypatch):
+        asked = self.record(monkeypatch, leverages)
         with Team(1) as team:
-            objective, parameters = make_objective(make_problem("binary", (), n_samples=1001), team)
+            objective, parameters = make_objective(make_problem("binary", (), n_samples=701), team)
             measurement = Evidence(None, 0).measure_well(objective, parameters, 3.0)
-        assert [n_terms for n_terms, _ in asked] == expected
-        assert [guess for _, guess in asked] == [0.0, *leverages[:-1]]  # each begins where the last one ended
+        assert asked == list(zip(expected, [0.0, *leverages[:-1]], [4, 1], strict=False))
         assert measurement.value == 3.0
-        assert next(answers, None) is None
+        assert measurement.curvature.mean_leverage == leverages[-1]
+
+    def test_after_a_previous_measurement_too(self, monkeypatch):
+        asked = self.record(monkeypatch, [0.5, 0.3])
+        with Team(1) as team:
+            objective, parameters = make_objective(make_problem("binary", (), n_samples=701), team)
+            Evidence(None, 0).measure_well(objective, parameters, 3.0, measured(350, 0.2))
+        assert asked == [(350, 0.2, 1), (700, 0.5, 1)]
 
     def test_a_table_that_is_determined_gets_more_terms(self):
-        problem = make_problem("binary", (30,), n_samples=1200, n_features=20, scale=0.2)
+        problem = make_problem("binary", (30,), n_samples=702, n_features=20, scale=0.2)
         with Team(1) as team:
             objective, parameters = make_objective(problem, team, alphas=1e-3)
-            few = Evidence(500, 0).measure_well(objective, parameters)
+            few = Evidence(350, 0).measure_well(objective, parameters)
             enough = Evidence(None, 0).measure_well(objective, parameters)
         assert few.curvature.mean_leverage > 0.35
-        assert len(few.curvature.terms.numbers) == 500
-        assert len(enough.curvature.terms.numbers) == 1200
+        assert few.n_terms == len(few.curvature.terms.numbers) == 350
+        assert enough.n_terms == len(enough.curvature.terms.numbers) == 700
 
 
 class TestUpdate:
@@ -207,9 +240,9 @@ class TestUpdate:
     network = Network((2, 2, 1))
     parameters = Network.join([np.array([[2.0, 0.0], [0.0, 3.0]]), np.array([[1.0], [4.0]])], [np.ones(2), np.ones(1)])
 
-    def update(self, grouping, gammas, parameters=None):
+    def update(self, grouping, gammas, parameters=None, mean_leverage=0.0):
         penalty = Penalty.of(self.network, grouping, 7.0)
-        measurement = Measurement(penalty, np.array(gammas), 0.0, None)
+        measurement = measured(700, mean_leverage, penalty=penalty, gammas=np.array(gammas))
         updated = Evidence.update(measurement, self.parameters if parameters is None else parameters)
         assert updated.grouping == grouping
         assert penalty.alphas.tolist() == [7.0] * len(gammas)
@@ -234,6 +267,15 @@ class TestUpdate:
         self.network.split(parameters)[0][0][1] = 0
         alphas = self.update("feature", [1.0, 0.0, 1.1], parameters)  # 2.1 / 21
         assert_allclose(alphas, [2 / 14, 1 / 10, 0.1], rtol=1e-14)
+
+    @pytest.mark.parametrize(
+        ("mean_leverage", "factor"), [(0.1, 1), (0.35, 1), (0.5, 0.65 / 0.5), (0.8, 0.65 / 0.2), (0.99, 4), (1.0, 4)]
+    )
+    @pytest.mark.parametrize(("grouping", "gammas"), [("shared", [4.0]), ("layer", [1, 2]), ("feature", [1, 0, 2])])
+    def test_alphas_are_raised_where_the_sample_is_used_up(self, grouping, gammas, mean_leverage, factor):
+        """So that the sample shows less than the gamma of all terms; by 4 at most."""
+        plain = self.update(grouping, gammas)
+        assert_allclose(self.update(grouping, gammas, mean_leverage=mean_leverage), factor * plain, rtol=1e-14)
 
     @pytest.mark.parametrize("grouping", ["shared", "layer", "feature"])
     def test_alphas_stay_finite_and_positive(self, grouping):

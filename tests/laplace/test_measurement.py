@@ -16,7 +16,7 @@ from tests.problems import make_datafit, make_problem
 
 def test_gamma_is_the_number_of_determined_weights_in_all_groups():
     penalty = Penalty.of(Network((2, 1)), "feature")
-    gamma = Measurement(penalty, np.array([1.5, 0.25, 0.0]), -3.0, None).gamma
+    gamma = Measurement(penalty, np.array([1.5, 0.25, 0.0]), -3.0, None, 700).gamma
     assert gamma == 1.75
     assert type(gamma) is float
 
@@ -36,6 +36,6 @@ def test_gamma_depends_on_no_grouping_where_all_alphas_are_the_same():
 
 
 def test_a_measurement_is_not_changed_later():
-    measurement = Measurement(Penalty.of(Network((2, 1)), "shared"), np.array([1.0]), -3.0, None)
+    measurement = Measurement(Penalty.of(Network((2, 1)), "shared"), np.array([1.0]), -3.0, None, 700)
     with pytest.raises(FrozenInstanceError):
         measurement.log_evidence = 0.0
