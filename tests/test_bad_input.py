@@ -8,7 +8,6 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 
 from skrelu import DeepLogisticClassifier
 from tests.problems import SMALL_X, SMALL_Y, weights_with, with_value

@@ -60,7 +60,9 @@ def test_an_alpha_that_was_never_chosen_in_short_fits():
     X = StandardScaler().fit_transform(X)
     model = DeepLogisticClassifier((20,), max_iter=5, warm_start=True, random_state=0)
     for _ in range(3):
-        with pytest.warns(ConvergenceWarning, match="the evidence has not chosen alpha.*Increase max_iter and") as caught:
+        with pytest.warns(
+            ConvergenceWarning, match="the evidence has not chosen alpha.*Increase max_iter and"
+        ) as caught:
             model.fit(X, y)
         assert len(caught) == 1
     assert (model.alpha_ == 1).all()

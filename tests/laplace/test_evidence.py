@@ -13,7 +13,6 @@ from skrelu._core.penalty import Penalty
 from skrelu._core.threads import Team
 from skrelu._laplace.curvature import Curvature
 from skrelu._laplace.evidence import Evidence
-from skrelu._laplace.measurement import Measurement
 from tests import literal
 from tests.problems import KINDS, make_datafit, make_problem
 
