@@ -63,8 +63,8 @@ assert test_loss(stopped) < test_loss(to_the_end)
 # %%
 # With the evidence
 # -----------------
-# All rows are fitted. Every ten iterates alpha is updated, until it has settled. Then the fit may try a quarter of it,
-# and keep it or not.
+# All rows are fitted. Alpha is updated again and again, until weights and alpha rest together. Then fits with half or
+# twice the alphas are compared with this one, and the best is kept.
 
 by_evidence = [
     DeepLogisticClassifier((50,), random_state=seed).fit(X, y) for seed in range(3)

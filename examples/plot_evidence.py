@@ -208,7 +208,7 @@ relevance.set(
     ylim=(0, 1.35 * by_feature.feature_relevance_.max()),
     xlabel="feature",
     ylabel="relevance (sum 1)",
-    title="feature_relevance_, 1 / alpha over its sum",
+    title="feature_relevance_, gamma / alpha over its sum",
 )
 relevance.legend(ncols=3, loc="upper right")
 

@@ -152,9 +152,10 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         The strength of the penalty: one alpha for all weights; one for each layer; or one for the weights of each
         feature and, last, one for all later layers.
     feature_relevance_ : ndarray of shape (`n_features_in_`,) or None
-        1 / alpha of each feature, divided by the sum over the features; None unless each feature has its own alpha.
-        1 / alpha is the prior variance of the feature's weights: the smaller it is, the less the model needs the
-        feature.
+        gamma / alpha of each feature, divided by the sum over the features; None unless each feature has its own
+        alpha. gamma is the number of the feature's weights that the data determine, and gamma / alpha about the sum of
+        their squares: the smaller it is, the less the model needs the feature. It is 0 for a column of zeros, and for
+        all features if nothing is determined.
     n_effective_parameters_ : float or None
         The number of weights that the data determine, MacKay's gamma; None for a fixed alpha, unless
         predictive='laplace', and where the curvature could not be measured.
@@ -192,14 +193,17 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     rows are held out, equal rows are merged into one row of their total weight. So neither the order of the rows nor
     integer weights in place of repeated rows change a bit of the model.
 
-    With alpha='evidence' the fit alternates between ten iterations of L-BFGS and a measurement of the Gauss-Newton
-    curvature A = G + diag(alpha), where G is the curvature of the losses. This gives gamma, the number of weights that
-    the data determine, and alpha becomes gamma / ||W||^2, for all weights or for each group of them. When alpha has
-    settled, the fit goes on to the minimum. The computation needs a matrix of at most `n_curvature_terms` rows and
-    columns, whatever the number of parameters. On tables with little noise the penalty may come to outweigh the loss.
-    Then the fit tries alphas a quarter as large, and keeps them if the evidence is higher and the leave-one-out loss
-    (estimated from the same matrix) lower by 5%. `docs/theory/evidence.md` derives the method,
-    `docs/decisions/0007-evidence.md` has the measurements.
+    With alpha='evidence' the fit alternates between some iterations of L-BFGS (10, then 1.4 times as many each time)
+    and a measurement of the Gauss-Newton curvature A = G + diag(alpha), where G is the curvature of the losses. This
+    gives gamma, the number of weights that the data determine, and alpha becomes gamma / ||W||^2, for all weights or
+    for each group of them, until weights and alpha rest together at a minimum. The computation needs a matrix of at
+    most `n_curvature_terms` rows and columns, whatever the number of parameters. Then fits with half the alphas (while
+    the penalty outweighs the loss) or with twice the alphas are judged by the loss of all rows, each left out, minus
+    the log evidence. The first is estimated from the same matrix. A fit is kept if the sum is 3% lower.
+    `docs/theory/evidence.md` derives the method, `docs/decisions/0007-evidence.md` has the measurements.
+
+    A fit whose alpha cannot be trusted warns: if less than one weight is determined, if `max_iter` ends it before alpha
+    is chosen or at rest, or if the terms drawn are too few for the weights that the rows determine.
 
     The defaults were chosen by `benchmarks/defaults.py`, which fits every classifier with its default parameters to
     25 real data sets (150 to 20000 rows, 2 to 15 classes, nominal columns one-hot, standardised, 30% test, 3 splits)::
