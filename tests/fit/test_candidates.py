@@ -524,6 +524,16 @@ class TestWhatIsKept:
 
 
 class TestMeasurements:
+    def test_the_figures_are_those_of_all_rows(self):
+        """Sums with the weights of the rows, in nats."""
+        problem, s = learnable(), np.random.RandomState(0).uniform(0.5, 3, 60)
+        with Team(1) as team:
+            given = Comparison(team, problem, 0.7, sample_weight=s)
+            candidates = Candidates(Evidence(ALL, 0), given.descent, given.datafit, given.course, None)
+        fit = LiteralFit(problem, s, 0.7, given.first.iterate.parameters)
+        assert_allclose(candidates._judgement.left_out_loss, fit.left_out_loss, rtol=1e-9)
+        assert_allclose(candidates._judgement.cost, fit.left_out_loss - fit.log_evidence, rtol=1e-9)
+
     def test_each_begins_where_the_one_before_it_ended(self, script, monkeypatch):
         """With its number of terms and its mean leverage; the objective is known already."""
         original, given = Evidence.measure_well, []

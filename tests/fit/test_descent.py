@@ -164,17 +164,17 @@ def test_the_factor_is_of_one_run_only():
     assert np.abs(1e5 * rosen_der(second.iterate.parameters)).max() > 1e-8
 
 
-@pytest.mark.parametrize(("factor", "n_iter"), [(1.0, 3), (0.0, None)])
-def test_progress_is_measured_by_the_same_tolerance(factor, n_iter):
-    """No iterate lowers the objective by as much as 1000."""
+@pytest.mark.parametrize(("factor", "is_progress"), [(1.0, True), (0.0, False)])
+def test_progress_is_measured_by_the_same_tolerance(factor, is_progress):
+    """The last iterates lower the objective by less than 1000, where the gradient is still larger."""
     descent = make_descent(tol=1e3, n_iter_no_change=2)
     solution = descent.run(Rosenbrock(factor=1e5), START, tol_factor=factor)
-    assert (solution.outcome is Outcome.PROGRESS) is (n_iter is not None)
+    assert (solution.outcome is Outcome.PROGRESS) is is_progress
 
 
-@pytest.mark.parametrize(("factor", "outcome"), [(1.0, Outcome.EARLY_STOPPING), (1e-6, Outcome.EARLY_STOPPING)])
-def test_the_tolerance_of_the_validation_score_stays(factor, outcome):
+@pytest.mark.parametrize("factor", [1.0, 1e-6])
+def test_the_tolerance_of_the_validation_score_stays(factor):
     losses = iter(1 - 0.001 * np.arange(1000))  # the score rises by less than tol
     descent = make_descent(tol=0.01, n_iter_no_change=3, validate=lambda parameters: next(losses))
     solution = descent.run(Rosenbrock(), START, tol_factor=factor)
-    assert (solution.outcome, solution.iterate.number) == (outcome, 4)
+    assert (solution.outcome, solution.iterate.number) == (Outcome.EARLY_STOPPING, 4)

@@ -220,6 +220,37 @@ class TestRounds:
         assert course.outcome is Outcome.MAX_FUN
         assert course.rounds[0].last_iter == 10
 
+    def test_a_limit_at_the_end_of_a_later_round_is_named(self):
+        """The second round ends at iterate 24, and nothing is measured there."""
+        with Team(1) as team:
+            _, descent = descend(team, learnable(), max_iter=24)
+            course, descent = descend(team, learnable(), max_fun=descent.n_evaluations)
+        assert descent.n_iter == 24
+        assert course.outcome is Outcome.MAX_FUN
+        assert [round_.last_iter for round_ in course.rounds] == [10, None]
+
+    @pytest.mark.parametrize("outcome", [o for o in Outcome if o.name not in {"ALPHA", "NO_ROUND", "CURVATURE"}])
+    def test_which_outcomes_of_a_round_end_the_rounds(self, outcome, monkeypatch):
+        """Others are those of this round only: with another alpha the fit goes on."""
+        original, calls = Descent.run, []
+
+        def run(self, *args, **options):
+            calls.append(original(self, *args, **options))
+            return replace(calls[-1], outcome=outcome) if len(calls) == 2 else calls[-1]
+
+        monkeypatch.setattr(Descent, "run", run)
+        monkeypatch.setattr(Candidates, "compare", lambda self: None)
+        with Team(1) as team:
+            course, _ = descend(team, learnable(), alpha=30.0)
+        if outcome.name in {"CALLBACK", "INTERRUPTED", "EARLY_STOPPING", "MAX_FUN", "OVERFLOW"}:
+            assert course.outcome is outcome
+            assert [round_.last_iter for round_ in course.rounds] == [10, None]
+            assert len(calls) == 2
+        else:
+            assert course.outcome.is_converged
+            assert course.rounds[1].last_iter == 24
+            assert len(calls) > 2
+
     def test_a_callback_in_the_first_round_is_named(self):
         with Team(1) as team:
             datafit, start = make_datafit(learnable(), team)
