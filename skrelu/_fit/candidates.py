@@ -25,6 +25,7 @@ from skrelu._laplace.measurement import Measurement
 # docs/decisions/0007 has the measurements behind these.
 _ALPHA_TOLERANCE = 0.1  # alpha rests at a smaller mean change of log alpha
 _ALPHA_FACTOR = 2.0  # between the alphas of two candidates
+_MAX_HALVINGS = 20  # on separable rows each might be kept for ever
 _MAX_COST_RATIO = 0.97  # of the costs of two candidates; above, the first one is kept
 _EQUAL_EVIDENCE = 1.0  # nats; log evidences that differ by less are equal
 _MAX_LOSS_RATIO = 0.9  # of the leave-one-out losses of two candidates of equal evidence; above, the first one is kept
@@ -52,6 +53,7 @@ class Candidates:
         self._descent = descent
         self._datafit = datafit
         self._course = course
+        self._is_cut = False  # whether a limit has prevented or ended a trial
         assert course.solution is not None, "the rounds come first"
         self._iterate = course.solution.iterate
         self._judgement = self._judge(course.penalty, self._iterate, previous)
@@ -66,11 +68,11 @@ class Candidates:
             If a candidate cannot be measured. The course then ends with the best one so far.
         """
         self._come_to_rest()
-        is_weakened = False
+        n_halvings = 0
         # Weaker penalties only where there is little noise, so that the penalty outweighs the loss.
-        while self._penalty_outweighs_loss() and self._try(self._course.penalty.alphas / _ALPHA_FACTOR):
-            is_weakened = True
-        while not is_weakened and self._try(self._course.penalty.alphas * _ALPHA_FACTOR):
+        while n_halvings < _MAX_HALVINGS and self._penalty_outweighs_loss() and self._scale(1 / _ALPHA_FACTOR):
+            n_halvings += 1
+        while n_halvings == 0 and self._scale(_ALPHA_FACTOR):
             pass
 
     def _come_to_rest(self) -> None:
@@ -80,13 +82,19 @@ class Candidates:
             if is_at_rest(measurement, updated):
                 return
             if not self._try(updated.alphas):
-                if self._descent.spent is not None:
+                if self._is_cut:
                     self._course.end(Outcome.ALPHA)
                 return
 
+    def _scale(self, factor: float) -> bool:
+        return self._try(factor * self._course.penalty.alphas)
+
     def _try(self, alphas: Array) -> bool:
         """Fit with these alphas; keep the fit if it is better. Return whether it was kept."""
-        if self._descent.spent is not None or not self._course.outcome.is_converged:
+        if not self._course.outcome.is_converged:
+            return False
+        if self._descent.spent is not None:
+            self._is_cut = True
             return False
         penalty, began = self._course.penalty.with_alphas(alphas), self._descent.n_iter
         trial = self._descent.run(
@@ -94,6 +102,7 @@ class Candidates:
         )
         if trial.outcome in (Outcome.CALLBACK, Outcome.INTERRUPTED):
             self._course.end(trial.outcome)
+        self._is_cut = trial.outcome in (Outcome.MAX_ITER, Outcome.MAX_FUN)
         if not trial.outcome.is_converged:
             return False
         judgement = self._judge(penalty, trial.iterate, self._judgement.measurement)

@@ -15,8 +15,8 @@ class Outcome(Enum):
     PROGRESS = (0, "the objective fell by less than tol in more than n_iter_no_change iterations in a row", "")
     ALPHA = (
         1,
-        "alpha had not come to rest after 40 rounds, or when max_iter allowed no more",
-        "Increase max_iter, or choose another alpha_grouping.",
+        "alpha had not come to rest after 40 rounds, or when max_iter or max_fun allowed no more",
+        "Increase max_iter and max_fun, or choose another alpha_grouping.",
     )
     NO_ROUND = (
         1,

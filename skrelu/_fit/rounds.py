@@ -18,13 +18,13 @@ from skrelu._fit.descent import Descent
 from skrelu._fit.outcome import Outcome
 from skrelu._fit.strategy import Strategy
 from skrelu._laplace.evidence import Evidence
+from skrelu._laplace.leave_one_out import MAX_OUTPUTS
 from skrelu._laplace.measurement import Measurement
 
 # docs/decisions/0007 has the measurements behind these.
 _FIRST_ITERATIONS = 10  # of a round; with many more, a weak first alpha would overfit before it is corrected
 _ITERATIONS_GROWTH = 1.4  # from one round to the next
 _MAX_ROUNDS = 40
-_MAX_OUTPUTS = 100  # with more there are no other candidates: leave-one-out needs the covariances of all scores
 
 _FINAL_OUTCOMES = {Outcome.CALLBACK, Outcome.INTERRUPTED, Outcome.EARLY_STOPPING, Outcome.MAX_FUN, Outcome.OVERFLOW}
 
@@ -44,7 +44,7 @@ class EvidenceRounds(Strategy):
         try:
             previous = self._settle(descent, datafit, start, course)
             # With validation rows, their score decides which iterate is kept.
-            is_judged = descent.monitor.validate is None and datafit.network.layer_sizes[-1] <= _MAX_OUTPUTS
+            is_judged = descent.monitor.validate is None and datafit.network.layer_sizes[-1] <= MAX_OUTPUTS
             if is_judged and course.outcome.is_converged:
                 Candidates(self.evidence, descent, datafit, course, previous).compare()
         except FloatingPointError:

@@ -31,14 +31,15 @@ from skrelu._laplace.curvature import Curvature, Tangents
 from skrelu._laplace.moderation import Moderation, moderate
 
 _MAX_VALUES = 2**19  # of the kernel between rows and terms; it limits the number of rows
+_MAX_VALUES_OF_SCALE = 2**21  # the same for the choice of the scale, where certain rows count as much as others
 _MIN_ROWS = 100  # even if the kernel is larger than that
 _MAX_BLOCK_ROWS, _MAX_BLOCK_VALUES = 512, 2**20  # of the rows that are computed at a time, and of their arrays
 _MIN_REMAINDER = 1e-8  # of 1 minus a leverage
 
 # docs/decisions/0007 has the measurements behind these.
-_SCALES = np.logspace(0, -6, 13)  # of the variances
+_SCALES = np.logspace(0, -8, 17)  # of the variances
 _MAX_LOSS_RATIO = 1.002  # of the loss with the scale chosen and the lowest one
-_MAX_OUTPUTS = 100  # with more, the scale is 1: the covariances of all scores would take too long
+MAX_OUTPUTS = 100  # with more no row is left out: the covariances of all scores would take too long
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ class LeftOut:
 
 
 @np.errstate(all="ignore")
-def leave_one_out(datafit: Datafit, parameters: Parameters, curvature: Curvature, seed: int) -> LeftOut:
+def leave_one_out(
+    datafit: Datafit, parameters: Parameters, curvature: Curvature, seed: int, max_values: int = _MAX_VALUES
+) -> LeftOut:
     """Return the rows, each as it would be predicted without it; of many rows, some are drawn.
 
     Parameters
@@ -89,10 +92,12 @@ def leave_one_out(datafit: Datafit, parameters: Parameters, curvature: Curvature
         The curvature at that minimum.
     seed : int
         Determines the rows that are drawn.
+    max_values : int
+        Of the kernel between rows and terms; it limits the number of rows.
     """
     sizes = datafit.network.layer_sizes
     n_terms = len(curvature.factor)
-    n_rows = min(datafit.n_rows, max(_MAX_VALUES // (n_terms * sizes[-1]), _MIN_ROWS))
+    n_rows = min(datafit.n_rows, max(max_values // (n_terms * sizes[-1]), _MIN_ROWS))
     if n_rows < datafit.n_rows:
         numbers, inclusion, mean_loss = datafit.sample_rows(parameters, n_rows, seed)
     else:
@@ -153,10 +158,10 @@ def choose_moderation(datafit: Datafit, parameters: Parameters, curvature: Curva
     """
     n_outputs = datafit.network.layer_sizes[-1]
     unscaled = Moderation.unscaled(n_outputs)
-    if n_outputs > _MAX_OUTPUTS:
+    if n_outputs > MAX_OUTPUTS:
         return unscaled
     try:
-        left_out = leave_one_out(datafit, parameters, curvature, seed)
+        left_out = leave_one_out(datafit, parameters, curvature, seed, _MAX_VALUES_OF_SCALE)
     except ValueError:  # of linear algebra
         return unscaled
     is_relative = datafit.loss.out_activation == "softmax"

@@ -179,7 +179,7 @@ class TestReplay:
         while abs(np.log(kept.updated / kept.alpha)) * min(kept.gamma, 1) >= 0.1:
             if not try_next("update", kept.updated):
                 break
-        while kept.penalty > kept.loss and try_next("half", kept.alpha / 2):
+        while done.count(("half", True)) < 20 and kept.penalty > kept.loss and try_next("half", kept.alpha / 2):
             pass
         while ("half", True) not in done and try_next("twice", kept.alpha * 2):
             pass
@@ -201,7 +201,11 @@ class TestReplay:
         s = np.random.RandomState(0).uniform(0.5, 3, 60) if is_weighted else np.ones(60)
         with Team(1) as team:
             comparison = Comparison(team, problem, alpha, sample_weight=s if is_weighted else None).compare()
-        assert expected == set(self.replay(comparison, problem, s))
+        done = self.replay(comparison, problem, s)
+        # Separable rows, some of which stand for several equal ones: only the number of halvings ends them.
+        is_endless = done.count(("half", True)) == 20
+        assert is_endless == (is_weighted and options == {"noise": 0.0})
+        assert set(done) == expected - ({("half", False)} if is_endless else set())
         assert comparison.course.outcome.is_converged
         assert_measured(comparison.course, problem, s)
 
@@ -435,8 +439,9 @@ class TestWhatIsKept:
 
     @pytest.mark.parametrize("updates", [[1.5], []])
     @pytest.mark.parametrize("by", [Outcome.CALLBACK, Outcome.INTERRUPTED])
-    def test_a_stop_ends_the_comparison(self, by, updates, script):
-        """While alpha comes to rest, or with half the alphas."""
+    @pytest.mark.parametrize("further_iter", [1, 10_000])
+    def test_a_stop_ends_the_comparison(self, further_iter, by, updates, script):
+        """While alpha comes to rest, or with half the alphas; at the last iterate that max_iter allows, too."""
         script(updates, [True], [])
         problem, stops = learnable(), []
 
@@ -446,7 +451,8 @@ class TestWhatIsKept:
             return bool(stops)
 
         with Team(1) as team:
-            comparison = Comparison(team, problem, tasks=SimpleNamespace(begin=lambda: None, end=end))
+            tasks = SimpleNamespace(begin=lambda: None, end=end)
+            comparison = Comparison(team, problem, tasks=tasks, further_iter=further_iter)
             stops.append(1)
             comparison.compare()
         assert len(comparison.trials) == 1
