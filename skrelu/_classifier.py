@@ -164,7 +164,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         same cases. Of two models of the same data the one with the higher evidence is the more
         probable.
     laplace_scale_ : float or None
-        The factor, from 1e-6 to 1, that Laplace's variances have where predictive='laplace' moderates scores near the
+        The factor, from 1e-8 to 1, that Laplace's variances have where predictive='laplace' moderates scores near the
         training data; None in the same cases. It is the largest one whose leave-one-out loss is nearly the lowest. Far
         from the data the factor grows with the distance, whatever its value here. With more than 100 outputs, or if
         the leave-one-out loss is not finite, it is 1 everywhere.

@@ -79,7 +79,7 @@ class LeftOut:
 
 @np.errstate(all="ignore")
 def leave_one_out(
-    datafit: Datafit, parameters: Parameters, curvature: Curvature, seed: int, max_values: int = _MAX_VALUES
+    datafit: Datafit, parameters: Parameters, curvature: Curvature, seed: int, max_values: int | None = None
 ) -> LeftOut:
     """Return the rows, each as it would be predicted without it; of many rows, some are drawn.
 
@@ -92,12 +92,12 @@ def leave_one_out(
         The curvature at that minimum.
     seed : int
         Determines the rows that are drawn.
-    max_values : int
-        Of the kernel between rows and terms; it limits the number of rows.
+    max_values : int or None
+        Of the kernel between rows and terms; it limits the number of rows. None means 2**19.
     """
     sizes = datafit.network.layer_sizes
     n_terms = len(curvature.factor)
-    n_rows = min(datafit.n_rows, max(max_values // (n_terms * sizes[-1]), _MIN_ROWS))
+    n_rows = min(datafit.n_rows, max((max_values or _MAX_VALUES) // (n_terms * sizes[-1]), _MIN_ROWS))
     if n_rows < datafit.n_rows:
         numbers, inclusion, mean_loss = datafit.sample_rows(parameters, n_rows, seed)
     else:

@@ -37,7 +37,7 @@ class Moderation:
     Attributes
     ----------
     scale : float
-        tau, from 1e-6 to 1.
+        tau, from 1e-8 to 1.
     reach : ndarray of shape (n_outputs,)
         The largest prior variance of each score over the training rows.
     """

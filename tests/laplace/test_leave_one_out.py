@@ -258,7 +258,7 @@ def test_of_many_rows_some_are_drawn_by_the_seed(monkeypatch):
     assert_allclose(whole, by_hand(problem, 1.0, np.ones(150)), rtol=1e-9)
 
 
-SCALES = [10 ** (-k / 2) for k in range(13)]
+SCALES = [10 ** (-k / 2) for k in range(17)]
 
 
 def largest_of_nearly_lowest(losses):
@@ -350,7 +350,7 @@ class TestTheScaleOfTheVariances:
         assert expected < 1
 
     def test_the_same_seed_draws_the_same_rows(self, monkeypatch):
-        monkeypatch.setattr("skrelu._laplace.leave_one_out._MAX_VALUES", 1)  # the least number of rows, 100
+        monkeypatch.setattr("skrelu._laplace.leave_one_out._MAX_VALUES_OF_SCALE", 1)  # the least number of rows, 100
         problem = make_problem("binary", (), n_samples=150)
         chosen = [at_a_point(problem, 1.0, seed=seed, function=choose_moderation)[0] for seed in (0, 0, *range(1, 20))]
         assert chosen[0].reach == chosen[1].reach
