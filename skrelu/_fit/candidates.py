@@ -152,7 +152,7 @@ class Judgement:
         # Where all rows are certain, the evidence hardly depends on alpha, and the rows left out decide.
         is_weaker = self.measurement.penalty.alphas.sum() < other.measurement.penalty.alphas.sum()
         is_equal = self.measurement.log_evidence > other.measurement.log_evidence - _EQUAL_EVIDENCE
-        return is_weaker and is_equal and self.left_out_loss < _MAX_LOSS_RATIO * other.left_out_loss
+        return bool(is_weaker and is_equal and self.left_out_loss < _MAX_LOSS_RATIO * other.left_out_loss)
 
 
 def is_at_rest(measurement: Measurement, updated: Penalty) -> bool:
