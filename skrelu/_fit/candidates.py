@@ -26,9 +26,8 @@ from skrelu._laplace.measurement import Measurement
 _ALPHA_TOLERANCE = 0.1  # alpha rests at a smaller mean change of log alpha
 _ALPHA_FACTOR = 2.0  # between the alphas of two candidates
 _MAX_HALVINGS = 20  # on separable rows each might be kept for ever
-_MAX_COST_RATIO = 0.97  # of the costs of two candidates; above, the first one is kept
+_MAX_RATIO = 0.97  # of the costs of two candidates, or of their left-out losses; above, the first one is kept
 _EQUAL_EVIDENCE = 1.0  # nats; log evidences that differ by less are equal
-_MAX_LOSS_RATIO = 0.9  # of the leave-one-out losses of two candidates of equal evidence; above, the first one is kept
 _RELATIVE_TOL = 10.0  # times the objective: the part of `tol` to which a candidate is fitted, 1 at most
 
 
@@ -147,12 +146,12 @@ class Judgement:
         return self.left_out_loss - self.measurement.log_evidence
 
     def is_better_than(self, other: "Judgement") -> bool:
-        if self.cost < _MAX_COST_RATIO * other.cost:
+        if self.cost < _MAX_RATIO * other.cost:
             return True
         # Where all rows are certain, the evidence hardly depends on alpha, and the rows left out decide.
         is_weaker = self.measurement.penalty.alphas.sum() < other.measurement.penalty.alphas.sum()
         is_equal = self.measurement.log_evidence > other.measurement.log_evidence - _EQUAL_EVIDENCE
-        return bool(is_weaker and is_equal and self.left_out_loss < _MAX_LOSS_RATIO * other.left_out_loss)
+        return bool(is_weaker and is_equal and self.left_out_loss < _MAX_RATIO * other.left_out_loss)
 
 
 def is_at_rest(measurement: Measurement, updated: Penalty) -> bool:

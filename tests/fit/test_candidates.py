@@ -120,7 +120,7 @@ class LiteralFit:
 
     def is_better_than(self, other):
         costs = [fit.left_out_loss - fit.log_evidence for fit in (self, other)]
-        is_equal = self.log_evidence > other.log_evidence - 1 and self.left_out_loss < 0.9 * other.left_out_loss
+        is_equal = self.log_evidence > other.log_evidence - 1 and self.left_out_loss < 0.97 * other.left_out_loss
         return bool(costs[0] < 0.97 * costs[1] or (self.alpha < other.alpha and is_equal))
 
 
@@ -390,14 +390,14 @@ class TestWhatIsBetter:
     @pytest.mark.parametrize(
         ("alphas", "log_evidence", "left_out_loss", "expected"),
         [
-            ([0.5, 1.5], -60.9, 0.89, True),
-            ([0.5, 1.5], -61.1, 0.89, False),
-            ([0.5, 1.5], -60.9, 0.91, False),
+            ([0.5, 1.5], -60.9, 0.96, True),
+            ([0.5, 1.5], -61.1, 0.96, False),
+            ([0.5, 1.5], -60.9, 0.98, False),
             # weaker is what has the lower sum of the alphas
-            ([0.5, 3.4], -60.9, 0.89, True),
-            ([0.5, 3.6], -60.9, 0.89, False),
-            ([1.0, 3.0], -60.9, 0.89, False),
-            ([8.0, 8.0], -60.9, 0.89, False),
+            ([0.5, 3.4], -60.9, 0.96, True),
+            ([0.5, 3.6], -60.9, 0.96, False),
+            ([1.0, 3.0], -60.9, 0.96, False),
+            ([8.0, 8.0], -60.9, 0.96, False),
         ],
     )
     def test_of_equal_evidence_a_weaker_penalty_with_a_lower_left_out_loss(
