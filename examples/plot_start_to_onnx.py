@@ -119,8 +119,8 @@ chosen = f"{best.hidden_layer_sizes}, alpha={best.alpha}"
 judge(f"chosen: {chosen}", search)
 
 # %%
-# Two hidden layers overfit with the alphas of the evidence, and do not with a fixed alpha. Without this comparison, a
-# second layer would have seemed to be harmful in itself.
+# Every network with a hidden layer is better than logistic regression, whichever way alpha is chosen. A second layer
+# gains nothing here, and with the evidence it does no harm either. One layer of 20 units is enough.
 
 folds = [search.cv_results_[f"split{fold}_test_score"] for fold in range(3)]
 losses = -np.reshape(folds, (3, len(alphas), len(shapes)))
@@ -137,7 +137,7 @@ axes.set_xlabel("units of the hidden layers")
 axes.set_ylabel("log-loss (nats per row)")
 axes.set_title("Three folds of the training rows (dots), their mean (bars)")
 axes.legend(markerscale=0.4)
-assert means[0, 2] > means[1, 2]
+assert means[:, 1:].max() < means[:, 0].min()
 
 # %%
 # Calibrate
