@@ -210,13 +210,14 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
 
                                    log-loss  log-loss  accuracy calibration  fit time  fits that
                                   geo. mean      mean      mean       error     total     warned
-        DeepLogisticClassifier       0.1418    0.3662    0.8493      0.0464     32.8s       4.0%
-          alpha_grouping='shared'    0.1538    0.3708    0.8476      0.0541     29.7s       1.3%
-          alpha_grouping='layer'     0.1572    0.3834    0.8473      0.0564     52.1s       4.0%
-          alpha=3 (stopping early)   0.1840    0.3893    0.8451      0.0550      2.9s       0.0%
-        MLPClassifier                0.1923    0.4114    0.8435      0.0658     35.6s      80.0%
-        LogisticRegression           0.2474    0.4431    0.8251      0.0647      1.5s       2.7%
-        LightGBM                     0.1602    0.4243    0.8430      0.0659      8.7s       0.0%
+        DeepLogisticClassifier       0.1424    0.3643    0.8484      0.0467     18.4s       0.0%
+          predictive='laplace'       0.1430    0.3618    0.8484      0.0473     19.8s       0.0%
+          alpha_grouping='shared'    0.1453    0.3674    0.8481      0.0462     19.0s       0.0%
+          alpha_grouping='layer'     0.1447    0.3709    0.8486      0.0479     28.5s       4.0%
+          alpha=3 (stopping early)   0.1840    0.3893    0.8451      0.0550      2.1s       0.0%
+        MLPClassifier                0.1923    0.4114    0.8435      0.0658     61.5s      80.0%
+        LogisticRegression           0.2474    0.4431    0.8251      0.0647      2.4s       2.7%
+        LightGBM                     0.1602    0.4243    0.8430      0.0659     13.9s       0.0%
 
     `docs/decisions/0003-defaults.md` has the alternatives to each default.
 
