@@ -68,10 +68,14 @@ class Tangents:
 
     def kernels(self, others: "Tangents", alphas: list[Array]) -> Iterator[Array]:
         """Yield the part of the tangent kernel of each layer."""
-        for z, d, y, e, alpha in zip(self.inputs, self.deltas, others.inputs, others.deltas, alphas, strict=True):
-            kernel = _dense((z / alpha if np.ndim(alpha) == 0 else _scaled(z, 1 / alpha)) @ y.T)
+        for kernel, d, e in zip(self.input_products(others, alphas), self.deltas, others.deltas, strict=True):
             kernel *= d @ e.T
             yield kernel
+
+    def input_products(self, others: "Tangents", alphas: list[Array]) -> Iterator[Array]:
+        """Yield z_i^T diag(1 / alpha) z_j of each layer for all pairs, of shape (n, n_others)."""
+        for z, y, alpha in zip(self.inputs, others.inputs, alphas, strict=True):
+            yield _dense((z / alpha if np.ndim(alpha) == 0 else _scaled(z, 1 / alpha)) @ y.T)
 
     def products(self, others: "Tangents", alphas: list[Array]) -> Array:
         """Return g_i^T diag(1 / alpha) h_i of each row; h are the gradients of `others`, which has the same inputs."""
@@ -172,17 +176,21 @@ class Curvature:
         -------
         covariances, prior_covariances : ndarray of shape (n, n_outputs, n_outputs)
         """
-        explained = [
-            solve_triangular(self.factor, self.tangents.kernel(part, self.alphas), lower=True, overwrite_b=True)
-            for part in tangents
-        ]
-        prior = np.empty((len(tangents[0].deltas[0]), len(tangents), len(tangents)))
+        n_rows, n_outputs = len(tangents[0].deltas[0]), len(tangents)
+        kernels = np.zeros((n_outputs, n_rows, len(self.factor)))  # transposed, so that each output's is contiguous
+        # The outputs have the same inputs, so these products are computed once.
+        for l, products in enumerate(tangents[0].input_products(self.tangents, self.alphas)):
+            for kernel, part in zip(kernels, tangents, strict=True):
+                kernel += products * (part.deltas[l] @ self.tangents.deltas[l].T)
+        solved = solve_triangular(self.factor, kernels.reshape(-1, len(self.factor)).T, lower=True, overwrite_b=True)
+        explained = solved.T.reshape(kernels.shape)
+        prior = np.empty((n_rows, n_outputs, n_outputs))
         covariances = np.empty_like(prior)
         for a, first in enumerate(tangents):
             for b in range(a + 1):
                 products = first.products(tangents[b], self.alphas)
                 prior[:, a, b] = prior[:, b, a] = products
-                products = products - np.einsum("ij,ij->j", explained[a], explained[b])
+                products = products - np.einsum("ij,ij->i", explained[a], explained[b])
                 covariances[:, a, b] = covariances[:, b, a] = products
         return covariances, prior
 
