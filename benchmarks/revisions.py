@@ -17,8 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 @contextmanager
 def check_out(revision: str) -> Iterator[Path]:
     """Yield a folder that holds the package as it was at a revision of the repository."""
-    archive = subprocess.run(["git", "archive", revision, "skrelu"], cwd=ROOT, check=True, capture_output=True).stdout
-    with TemporaryDirectory() as folder, tarfile.open(fileobj=BytesIO(archive)) as files:
+    archive = subprocess.run(["git", "archive", revision, "skrelu"], cwd=ROOT, check=False, capture_output=True)
+    if archive.returncode != 0:
+        raise SystemExit(f"There is no revision {revision!r} with a folder skrelu: {archive.stderr.decode().strip()}")
+    with TemporaryDirectory() as folder, tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
         files.extractall(folder, filter="data")
         yield Path(folder).resolve()
 

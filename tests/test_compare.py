@@ -80,3 +80,8 @@ def test_a_worker_answers_every_line(compare, monkeypatch):
     assert 0 < first["seconds"] < 1
     assert 0 < second["seconds"] < 1
     assert failed == {"error": "ValueError: no such thing"}
+
+
+def test_a_revision_that_does_not_exist_is_named(compare):
+    with pytest.raises(SystemExit, match="no revision 'nowhere'"), compare.check_out("nowhere"):
+        pass
