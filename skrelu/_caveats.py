@@ -12,7 +12,7 @@ from skrelu._laplace.measurement import Measurement
 from skrelu._warnings import warn_caller
 
 _MIN_EFFECTIVE_ROWS_PER_CLASS = 2  # fewer say next to nothing about alpha
-_MIN_GAMMA = 1.0
+_MIN_GAMMA = 1.0  # the number of weights that the rows determine
 _MAX_MEAN_LEVERAGE = 0.75  # of the drawn terms: docs/decisions/0007 has the measurements behind it
 
 

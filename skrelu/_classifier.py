@@ -198,8 +198,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     gives gamma, the number of weights that the data determine, and alpha becomes gamma / ||W||^2, for all weights or
     for each group of them, until weights and alpha rest together at a minimum. The computation needs a matrix of at
     most `n_curvature_terms` rows and columns, whatever the number of parameters. Then fits with half the alphas (while
-    the penalty outweighs the loss) or with twice the alphas are judged by the loss of all rows, each left out, minus
-    the log evidence. The first is estimated from the same matrix. A fit is kept if the sum is 3% lower.
+    the penalty outweighs the loss) or with twice the alphas are judged by a cost: the loss of all rows, each left out
+    (estimated from the same matrix), minus the log evidence. A fit is kept if its cost is 3% lower.
     `docs/theory/evidence.md` derives the method, `docs/decisions/0007-evidence.md` has the measurements.
 
     A fit whose alpha cannot be trusted warns: if less than one weight is determined, if `max_iter` ends it before alpha

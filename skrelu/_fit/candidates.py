@@ -2,8 +2,9 @@
 
 The rounds end at a point where alpha is about gamma_g / ||W_g||^2. There L-BFGS goes on to the minimum, and the network
 changes on the way. So (1) alpha is updated again, and fitted, until weights and alpha rest together. The fixed point of
-MacKay's update takes the curvature as constant, so the evidence need not be highest there. Hence (2) fits with half the
-alphas are tried or (3) fits with twice the alphas. Each fit is kept only if it is judged better than the one before.
+MacKay's update takes the curvature as constant, so the evidence need not be highest there. So (2) fits with half the
+alphas are tried and, if none of these is kept, (3) fits with twice the alphas. A fit is kept only if it is judged
+better than the one before.
 """
 
 from dataclasses import dataclass
@@ -164,7 +165,7 @@ def is_at_rest(measurement: Measurement, updated: Penalty) -> bool:
 def tol_factor(iterate: Iterate) -> float:
     """Return the part of `tol` to which a candidate is fitted from an iterate: a small one if its objective is small.
 
-    On tables whose rows are all certain the objective may be smaller than `tol`, and so may its gradient be far from
-    the minimum.
+    Where all rows are certain, the objective may be smaller than `tol`. Then its gradient is within `tol` far from the
+    minimum, too.
     """
     return float(np.clip(_RELATIVE_TOL * iterate.value, np.finfo(float).eps, 1))

@@ -46,9 +46,10 @@ class EvidenceRounds(Strategy):
             # With validation rows, their score decides which iterate is kept.
             is_judged = descent.monitor.validate is None and datafit.network.layer_sizes[-1] <= MAX_OUTPUTS
             if is_judged and course.outcome.is_converged:
-                Candidates(self.evidence, descent, datafit, course, previous).compare()
-        except FloatingPointError:
-            pass  # the best candidate so far is kept
+                try:
+                    Candidates(self.evidence, descent, datafit, course, previous).compare()
+                except FloatingPointError:
+                    return course  # it ends with the best candidate so far
         except KeyboardInterrupt:
             if course.solution is None:
                 raise

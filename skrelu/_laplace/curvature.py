@@ -26,7 +26,7 @@ c is a fixed point, because h depends on c. docs/decisions/0007 has the measurem
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Self
 
 import numpy as np
@@ -61,10 +61,7 @@ class Tangents:
 
     def kernel(self, others: "Tangents", alphas: list[Array]) -> Array:
         """Return g_i^T diag(1 / alpha) g_j for all pairs, the network's tangent kernel, of shape (n, n_others)."""
-        total, *further = self.kernels(others, alphas)
-        for kernel in further:
-            total += kernel
-        return total
+        return reduce(np.add, self.kernels(others, alphas))
 
     def kernels(self, others: "Tangents", alphas: list[Array]) -> Iterator[Array]:
         """Yield the part of the tangent kernel of each layer."""
@@ -119,9 +116,7 @@ class Curvature:
         self.alphas = alphas
         self.tangents = Tangents.of(layers, terms.X, terms.slopes)
         self._kernels = list(self.tangents.kernels(self.tangents, alphas))
-        kernel = self._kernels[0].copy()
-        for of_layer in self._kernels[1:]:
-            kernel += of_layer
+        kernel = reduce(np.add, self._kernels)
         missing = 1 - terms.inclusion
         self.mean_leverage = 0.0
         self.damping = 1 - mean_leverage * missing
