@@ -52,11 +52,11 @@ def check_parameters(estimator: Any) -> None:
         _check_number(estimator, "verbose", Integral, ">= 0", lambda value: value >= 0)
     if not isinstance(estimator.warm_start, bool | np.bool_):
         raise TypeError(f"warm_start must be True or False, got {estimator.warm_start!r}.")
-    if not isinstance(estimator.early_stopping, bool | np.bool_):
-        if not isinstance(estimator.early_stopping, str):
-            raise TypeError(f"early_stopping must be True, False or 'auto', got {estimator.early_stopping!r}.")
-        if estimator.early_stopping != "auto":
-            raise ValueError(f"early_stopping must be True, False or 'auto', got {estimator.early_stopping!r}.")
+    for name in ("early_stopping", "standardize"):
+        value = getattr(estimator, name)
+        if not isinstance(value, bool | np.bool_) and not (isinstance(value, str) and value == "auto"):
+            kind = ValueError if isinstance(value, str) else TypeError
+            raise kind(f"{name} must be True, False or 'auto', got {value!r}.")
     try:
         check_random_state(estimator.random_state)
     except ValueError as error:
@@ -105,10 +105,14 @@ def _check_number(estimator: Any, name: str, kind: type, allowed: str, is_allowe
 def _check_class_weight_values(class_weight: Any) -> None:
     if class_weight is None or (isinstance(class_weight, str) and class_weight == "balanced"):
         return
-    if not isinstance(class_weight, dict):
+    columns = class_weight if isinstance(class_weight, list | tuple) else [class_weight]
+    if not columns or not all(isinstance(column, dict) for column in columns):
         kind = ValueError if isinstance(class_weight, str) else TypeError
-        raise kind(f"class_weight must be None, 'balanced' or a dict from class to weight, got {class_weight!r}.")
-    for label, weight in class_weight.items():
+        raise kind(
+            "class_weight must be None, 'balanced', a dict from class to weight or, for multilabel targets, a list of "
+            f"such dicts, got {class_weight!r}."
+        )
+    for label, weight in (item for column in columns for item in column.items()):
         if not isinstance(weight, Real) or not 0 < float(weight) < np.inf:
             raise ValueError(f"class_weight must hold finite weights > 0, got {weight!r} for class {label!r}.")
 

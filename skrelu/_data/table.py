@@ -12,6 +12,7 @@ from skrelu._data.rows import (
     count_effective_rows,
     count_rows,
     is_counted,
+    row_factors,
     weigh_rows,
 )
 from skrelu._data.splits import Fold
@@ -38,7 +39,7 @@ class Table:
         y in the encoding of `labels`.
     sample_weight : ndarray of shape (n_samples,) or None
         The caller's weights.
-    class_weight : dict, 'balanced' or None
+    class_weight : dict, list of dict, 'balanced' or None
     """
 
     X: Rows
@@ -82,6 +83,17 @@ class Table:
         """The caller's weight that counts as one row for the evidence: 1 if the weights are counts."""
         rows = self.weighed()
         return rows.weight_unit / self.counted_as_rows(rows).weight_unit
+
+    def class_weight_of(self, rows: WeightedRows) -> Array | None:
+        """Return the factors by which class weights multiplied the weights of the selected rows, None without any.
+
+        `rows` are rows of this table, or its test or validation rows; the factors stand in the order of
+        `rows.numbers()`. They are in the caller's unit, whatever the unit of the weights of `rows` is.
+        """
+        if rows.factors is None:
+            return None
+        factors, unit = row_factors(self.labels, rows.factors, rows.targets[rows.numbers()])
+        return factors * unit
 
     def test_rows(self, fold: Fold) -> WeightedRows:
         """Return a copy of the test rows of a fold. Their class weights are those of its training rows."""

@@ -103,18 +103,48 @@ def check_sample_weight(sample_weight: Any, X: Rows, name: str = "sample_weight"
 
 
 def check_class_weight(class_weight: Any, labels: Labels) -> None:
-    """Raise a ValueError if there are weights of classes that y does not hold, or weights with multilabel targets."""
-    if class_weight is None:
+    """Raise an error unless the class weights are of the labels.
+
+    A dict may name classes that y does not hold, as those that a fold lacks, unless a class of y has no weight: then
+    the name may be a slip.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a dict names classes that y does not hold and leaves others out, or if multilabel targets have not a dict
+        with the keys 0 and 1 for each column.
+    """
+    if class_weight is None or isinstance(class_weight, str):
         return
     if labels.is_multilabel:
-        raise ValueError("class_weight must be None for multilabel targets, where a row has no single class.")
+        _check_column_weights(class_weight, labels.n_outputs)
+        return
+    if not isinstance(class_weight, dict):
+        raise TypeError(
+            f"class_weight must be a dict, 'balanced' or None if y has one label per row, got a list of "
+            f"{len(class_weight)} dict(s), which is for multilabel targets."
+        )
+    known = labels.classes.tolist()
+    unknown = [label for label in class_weight if label not in set(known)]
+    without = [label for label in known if label not in class_weight]
+    if unknown and without:
+        raise ValueError(
+            f"class_weight names classes that y does not hold: {unknown}; y holds {known}, and {without} have no "
+            "weight. Correct the names, or give every class of y a weight."
+        )
+
+
+def _check_column_weights(class_weight: Any, n_outputs: int) -> None:
+    """Raise an error unless `class_weight` holds a dict for each column, with no other keys than 0 and 1."""
+    allowed = f"'balanced', None or a list of {n_outputs} dicts with the keys 0 and 1, one for each column of y"
     if isinstance(class_weight, dict):
-        known = set(labels.classes.tolist())
-        unknown = [label for label in class_weight if label not in known]
+        raise TypeError(f"class_weight must be {allowed} for multilabel targets, got a single dict.")
+    if len(class_weight) != n_outputs:
+        raise ValueError(f"class_weight must be {allowed}, got {len(class_weight)} dict(s).")
+    for number, column in enumerate(class_weight):
+        unknown = [key for key in column if key not in (0, 1)]
         if unknown:
-            raise ValueError(
-                f"class_weight names classes that y does not hold: {unknown}; y holds {labels.classes.tolist()}."
-            )
+            raise ValueError(f"class_weight must be {allowed}, got the keys {unknown} for column {number}.")
 
 
 def check_known_labels(y_val: Array, labels: Labels) -> None:

@@ -88,8 +88,11 @@ def test_alphas_of_a_fit_that_are_allowed(alpha):
         ({"verbose": "loud"}, TypeError, "verbose must be"),
         ({"random_state": "seed"}, ValueError, "random_state must be"),
         ({"random_state": -1}, ValueError, "random_state must be"),
-        ({"class_weight": "equal"}, ValueError, "class_weight must be None, 'balanced' or a dict"),
+        ({"class_weight": "equal"}, ValueError, "class_weight must be None, 'balanced', a dict"),
         ({"class_weight": [1, 2]}, TypeError, "class_weight must be"),
+        ({"class_weight": []}, TypeError, "class_weight must be"),
+        ({"class_weight": [{0: 1}, "balanced"]}, TypeError, "class_weight must be"),
+        ({"class_weight": [{0: 1}, {1: 0}]}, ValueError, "class_weight must hold finite weights > 0, got 0 for class"),
         ({"class_weight": {0: -1}}, ValueError, "class_weight must hold finite weights > 0, got -1 for class 0"),
         ({"class_weight": {0: np.inf}}, ValueError, "class_weight must hold finite"),
     ],
@@ -118,6 +121,7 @@ def test_parameters_that_are_refused(parameters, error, message):
         {"random_state": np.random.RandomState(0)},
         {"class_weight": "balanced"},
         {"class_weight": {"a": 1e-300, 2: 5}},
+        {"class_weight": [{0: 1, 1: 1e-300}, {}]},
     ],
 )
 def test_parameters_at_the_edge_of_what_is_allowed(parameters):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.utils.class_weight import compute_sample_weight
 
 from skrelu._data.labels import Labels
 from skrelu._data.rows import (
@@ -9,6 +10,7 @@ from skrelu._data.rows import (
     class_factors,
     count_effective_rows,
     is_counted,
+    row_factors,
     scale_weights,
     weigh_rows,
 )
@@ -61,6 +63,104 @@ def test_scaled_weights_are_the_weights_to_the_bit(largest):
     assert np.frexp(unit)[0] == 0.5  # a power of two
     assert 0.5 <= relative.max() < 2
     assert_array_equal(relative * unit, weights)
+
+
+@pytest.mark.parametrize(("lightest", "heaviest"), [(1e-320, 1e5), (5e-324, 1.7e308)])
+def test_a_positive_weight_stays_positive(lightest, heaviest):
+    weights = np.array([heaviest, lightest, 0.0])
+    relative, unit = scale_weights(weights)
+    assert_array_equal(relative > 0, [True, True, False])
+    assert relative[0] * unit == heaviest
+    assert relative[1] < 1e-150
+    assert is_counted(weights).tolist() == [True, True, False]
+
+
+def test_rows_of_the_lightest_weights_are_balanced_too():
+    y = np.array([0, 0, 1, 1])
+    labels = Labels.of(y, None)
+    targets, weights = labels.encode(y), np.array([1e5, 1e5, 1e-320, 1e-320])
+    with np.errstate(all="raise"):
+        factors = class_factors(labels, "balanced", targets, weights)
+        rows = weigh_rows(np.zeros((4, 1)), labels, targets, factors, weights)
+        effective = count_effective_rows(rows, labels, factors, weights + 0.5)
+    assert np.isfinite(factors).all()
+    assert_allclose(rows.sample_weight / rows.sample_weight[0], np.ones(4))
+    assert_allclose(effective.total_weight, 4)
+    # A factor and a weight that are both tiny.
+    rows = weigh_rows(np.zeros((4, 1)), labels, targets, np.array([1.0, 1e-300]), weights)
+    assert rows.selection is None
+    assert (rows.sample_weight > 0).all()
+
+
+class TestMultilabel:
+    y = np.random.RandomState(0).randint(2, size=(60, 3))
+    labels = Labels.of(y, None)
+    targets = labels.encode(y)
+    class_weight = ({0: 0.7, 1: 11.0}, {1: 0.3}, {})
+
+    def weigh(self, class_weight, weights=None, rows=slice(None)):
+        factors = class_factors(self.labels, class_weight, self.targets[rows], weights)
+        return weigh_rows(np.zeros((len(self.targets[rows]), 1)), self.labels, self.targets[rows], factors, weights)
+
+    @pytest.mark.parametrize("class_weight", [list(class_weight), "balanced"])
+    def test_a_row_has_the_weight_of_scikit_learn(self, class_weight):
+        expected = compute_sample_weight(class_weight, self.y)
+        assert_array_equal(weights_of(self.weigh(class_weight)), expected)
+
+    def test_balanced_counts_the_weights_of_rows(self):
+        counts = np.random.RandomState(1).randint(0, 4, size=60).astype(float)
+        repeats = np.repeat(np.arange(60), counts.astype(int))
+        rows = self.weigh("balanced", counts)
+        by_rows = compute_sample_weight("balanced", self.y[repeats])
+        assert_allclose(weights_of(rows)[repeats], by_rows * counts[repeats])
+        factors = class_factors(self.labels, "balanced", self.targets, counts)
+        assert_array_equal(factors, class_factors(self.labels, "balanced", self.targets[repeats], None))
+
+    def test_a_column_of_one_kind_is_left_as_it_is(self):
+        targets = self.targets.copy()
+        targets[:, 1] = -1
+        factors = class_factors(self.labels, "balanced", targets, None)
+        assert_array_equal(factors[1], [1.0, 1.0])
+        assert_allclose(row_factors(self.labels, factors, targets)[0].max(), 1.0, atol=0.5)
+
+    def test_the_product_of_many_columns_does_not_overflow(self):
+        y = np.ones((5, 400), dtype=int)
+        y[1, 0] = y[2, :7] = y[3, :300] = 0
+        labels = Labels.of(y, None)
+        factors = np.tile([1.0, 1e10], (400, 1))
+        relative, unit = row_factors(labels, factors, labels.encode(y))
+        assert unit == np.inf
+        assert_allclose(relative[[1, 2, 4]] / relative[0], [1e-10, 1e-70, 1.0])
+        assert 0 < relative[3] < 1e-300
+
+    @pytest.mark.parametrize("weights", [None, np.random.RandomState(1).rand(60)])
+    def test_the_evidence_counts_rows_of_a_weight(self, weights):
+        s = compute_sample_weight(list(self.class_weight), self.y) * (1 if weights is None else weights)
+        rows = self.weigh(self.class_weight, weights)
+        counted = count_effective_rows(rows, self.labels, rows.factors, weights)
+        assert_allclose(weights_of(counted), s * s.sum() / (s**2).sum())
+
+    def test_repeated_rows_are_counts(self):
+        counts = np.random.RandomState(1).randint(0, 5, size=60)
+        repeats = np.random.RandomState(2).permutation(np.repeat(np.arange(60), counts))
+        by_count, by_rows = (
+            self.weigh(self.class_weight, counts.astype(float)),
+            self.weigh(self.class_weight, rows=repeats),
+        )
+        by_count = count_effective_rows(by_count, self.labels, by_count.factors, counts.astype(float))
+        by_rows = count_effective_rows(by_rows, self.labels, by_rows.factors, None)
+        assert by_count.weight_unit * np.ldexp(1.0, -3) == by_rows.weight_unit  # the largest count is 4
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_the_order_of_rows_changes_no_bit_of_balanced_weights(n_outputs):
+    rng = np.random.RandomState(0)
+    y = rng.randint(2, size=(500, n_outputs)).squeeze()
+    weights, order = rng.rand(500), rng.permutation(500)
+    labels = Labels.of(y, None)
+    targets = labels.encode(y)
+    factors = class_factors(labels, "balanced", targets, weights)
+    assert_array_equal(class_factors(labels, "balanced", targets[order], weights[order]), factors)
 
 
 def test_factors_and_weights_whose_product_overflows():

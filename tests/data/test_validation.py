@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
+from sklearn.utils.class_weight import compute_class_weight
 
 from skrelu import DeepLogisticClassifier
 from skrelu._data.labels import Labels
@@ -20,6 +21,7 @@ from skrelu._data.validation import (
 from tests.problems import SMALL_X, SMALL_Y, weights_with, with_value
 
 X, Y = SMALL_X, SMALL_Y
+TWO = np.column_stack([Y, 1 - Y])
 
 
 class TestRows:
@@ -156,23 +158,51 @@ class TestWeights:
 
 class TestKnownLabels:
     @pytest.mark.parametrize(
-        ("class_weight", "y", "message"),
+        ("class_weight", "y", "error", "message"),
         [
-            ({0: 1, 7: 2}, Y, r"class_weight names classes that y does not hold: \[7\]; y holds \[0, 1\]"),
-            ({"a": 1}, Y, r"class_weight names classes that y does not hold: \['a'\]"),
-            ("balanced", np.column_stack([Y, 1 - Y]), "class_weight must be None for multilabel"),
-            ({0: 1}, np.column_stack([Y, 1 - Y]), "class_weight must be None for multilabel"),
+            (
+                {0: 1, 7: 2},
+                Y,
+                ValueError,
+                r"names classes that y does not hold: \[7\]; y holds \[0, 1\], and \[1\] have",
+            ),
+            ({"a": 1}, Y, ValueError, r"class_weight names classes that y does not hold: \['a'\]"),
+            ([{0: 1, 1: 2}], Y, TypeError, r"one label per row, got a list of 1 dict\(s\), which is for multilabel"),
+            (
+                {0: 1},
+                TWO,
+                TypeError,
+                "a list of 2 dicts with the keys 0 and 1, .* for multilabel .*, got a single dict",
+            ),
+            ([{0: 1}], TWO, ValueError, r"a list of 2 dicts with the keys 0 and 1, .*, got 1 dict\(s\)"),
+            ([{0: 1}, {0: 2, 2: 1}], TWO, ValueError, r"the keys 0 and 1, .*, got the keys \[2\] for column 1"),
+            ([{"a": 1}, {}], TWO, ValueError, r"got the keys \['a'\] for column 0"),
         ],
     )
-    def test_class_weights_that_are_refused(self, class_weight, y, message):
-        with pytest.raises(ValueError, match=message):
+    def test_class_weights_that_are_refused(self, class_weight, y, error, message):
+        with pytest.raises(error, match=message):
             check_class_weight(class_weight, Labels.of(y, None))
 
     def test_class_weights_that_are_allowed(self):
         for class_weight in (None, "balanced", {}, {1: 2.0}, {0: 1, 1: 2}):
             check_class_weight(class_weight, Labels.of(Y, None))
-        check_class_weight(None, Labels.of(np.column_stack([Y, 1 - Y]), None))
+        for class_weight in (None, "balanced", [{}, {}], [{0: 1}, {1: 5, 0: 2}], ({False: 1.0}, {True: 3, 0: 1})):
+            check_class_weight(class_weight, Labels.of(TWO, None))
         check_class_weight({"b": 2}, Labels.of(np.array(["a", "b", "c"]), None))
+
+    @pytest.mark.parametrize("make_key", [int, float, np.int64, np.float32])
+    def test_names_without_rows_are_allowed_where_every_class_has_a_weight(self, make_key):
+        class_weight = {make_key(key): 1.0 + key for key in (0, 1, 2)}
+        check_class_weight(class_weight, Labels.of(Y, None))
+        assert compute_class_weight(class_weight, classes=np.array([0, 1]), y=Y).tolist() == [1.0, 2.0]
+        check_class_weight({True: 1.0, False: 2.0, 2: 1.0}, Labels.of(Y, None))
+        for class_weight, y in (({0: 1.0, 2: 1.0}, Y), ({"a": 1.0, "c": 1.0}, np.array(["a", "b"]))):  # as there
+            for check in (
+                lambda: check_class_weight(class_weight, Labels.of(y, None)),  # noqa: B023 - called at once
+                lambda: compute_class_weight(class_weight, classes=np.unique(y), y=y),  # noqa: B023
+            ):
+                with pytest.raises(ValueError, match="class_weight"):
+                    check()
 
     @pytest.mark.parametrize(
         ("y", "y_val", "message"),
