@@ -43,7 +43,17 @@ def load_all(folder: Path | None) -> Iterator[Table]:
         yield from load_folder(folder)
 
 
+def load_adult(folder: Path) -> tuple[pd.DataFrame, NDArray[np.intp]]:
+    """Return the columns of the adult census, nominal ones as text, and the classes."""
+    return _read_frame(folder / "adult.csv.gz", _TARGET_COLUMNS["adult"])
+
+
 def _read(name: str, path: Path, target: str) -> Table:
+    frame, y = _read_frame(path, target)
+    return name, pd.get_dummies(frame).to_numpy(np.float64), y
+
+
+def _read_frame(path: Path, target: str) -> tuple[pd.DataFrame, NDArray[np.intp]]:
     frame = pd.read_csv(path, skipinitialspace=True)
     y = pd.factorize(frame.pop(target), sort=True)[0]
-    return name, pd.get_dummies(frame).to_numpy(np.float64), y
+    return frame, y
