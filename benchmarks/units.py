@@ -44,6 +44,10 @@ PAIRS = {"as they are": (OURS, "  standardised")} | {
 }
 
 
+# Columns that differ by rounding alone: a StandardScaler undoes the change of units.
+SAME = (PAIRS["1e9 and 1e-6"][1], PAIRS["as they are"][1])
+
+
 def disturb_rows(disturb: Disturb, split: Split, seed: int) -> Split:
     """Disturb the columns of both parts of a split."""
     X, X_test, y, y_test = split
@@ -68,10 +72,15 @@ def make_evaluations(make: Make) -> dict[str, Evaluation]:
 
 
 def print_units(results: Results) -> None:
-    """Print the log-loss of raw columns over that of standardised ones, for each table and over all."""
-    losses = {name: pair_up(results, "log_loss", *pair) for name, pair in PAIRS.items()}
+    """Print the log-loss of raw columns over that of standardised ones, for each table and over all.
+
+    The last column is the effect of rounding: columns with changed units over those as they are, both standardised.
+    """
+    pairs_of_fits = PAIRS | {"rounding": SAME}
+    losses = {name: pair_up(results, "log_loss", *pair) for name, pair in pairs_of_fits.items()}
     print(f"\nlog-loss of raw columns over that of standardised ones (*: both are below {TINY_LOSS} nats)")
-    print(f"{'':16}{'standardised':>14}{'raw':>12}" + "".join(f"{name:>14} " for name in PAIRS))
+    print("rounding: columns with units of 1e9 and 1e-6 over those as they are, both standardised")
+    print(f"{'':16}{'standardised':>14}{'raw':>12}" + "".join(f"{name:>14} " for name in losses))
     for table in results:
         raw, its = losses["as they are"][table]
         pairs = [of_one[table] for of_one in losses.values()]
