@@ -17,6 +17,7 @@ from skrelu._core.network import Network
 from skrelu._core.penalty import Penalty
 from skrelu._core.threads import Team, count_threads
 from skrelu._data.labels import Labels
+from skrelu._data.moments import measure_columns
 from skrelu._data.order import in_canonical_order
 from skrelu._data.parameters import check_alpha, check_hidden_layer_sizes, check_parameters
 from skrelu._data.rows import WeightedRows
@@ -29,6 +30,7 @@ from skrelu._fit.problem import Problem
 from skrelu._fit.rounds import EvidenceRounds
 from skrelu._fit.search import Search
 from skrelu._fit.strategy import FixedAlpha, Strategy
+from skrelu._fitted import FittedNetwork
 from skrelu._laplace.evidence import Evidence
 from skrelu._predictor import Predictor
 
@@ -50,7 +52,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     a sum over the rows. The weight s_i is the sample weight of the row times the weight of its class. Biases are not
     penalised. The gradient is computed from all rows by its equations, so there is no learning rate and no batch size.
     The same data, parameters and `random_state` give the same model, bit for bit, on one machine, for every `n_jobs`.
-    Features should be standardised.
+    The columns of X may have any units: see `standardize`.
 
     Parameters
     ----------
@@ -70,6 +72,12 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         The maximum number of terms of the curvature in the computation. Memory grows with its square, time with its
         cube. There is one term for each row and output. 'auto' takes all terms if there are at most 700. Otherwise it
         draws 350 of them, and twice as many while they are too few.
+    standardize : bool or 'auto', default='auto'
+        Whether the fit has standardised columns, of mean 0 and deviation 1 over the training rows, weighted by
+        `sample_weight`. X is not copied for it, and sparse X stays sparse. `coefs_` and `intercepts_` are in the units
+        of X all the same, so nothing has to be done for predictions; alpha refers to the weights for standardised
+        columns. 'auto' standardises where the evidence chooses alpha. It does not for an alpha that you give, which
+        then means the same as 1/C in LogisticRegression. A constant column gets the weight 0.
     predictive : {'map', 'laplace'}, default='map'
         The scores that probabilities are computed from. 'map': the scores at the fitted weights. 'laplace': these
         scores moderated, which moves a score towards 0, the more the less certain it is. Far from the training data,
@@ -124,9 +132,11 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         The names of the features, if X had names that are all strings.
     coefs_ : list of ndarray of shape (n_l, m_l)
         The weights of each layer, as in MLPClassifier: z_l = relu(z_{l-1} @ coefs_[l - 1] + intercepts_[l - 1]).
-        float32 if X was.
+        In the units of X. float32 if X was, unless a column's mean is more than 256 deviations from 0.
     intercepts_ : list of ndarray of shape (m_l,)
         The biases of each layer.
+    feature_mean_, feature_scale_ : ndarray of shape (`n_features_in_`,) or None
+        The means and deviations of the columns, if the fit standardised them (1 for a constant column), else None.
     n_layers_ : int
         The number of layers, input and output included: the number of hidden layers plus two.
     n_outputs_ : int
@@ -150,12 +160,13 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         The number of iterations made from the start that was kept.
     alpha_ : float or ndarray of shape (`n_layers_` - 1,) or (`n_features_in_` + 1,)
         The strength of the penalty: one alpha for all weights; one for each layer; or one for the weights of each
-        feature and, last, one for all later layers.
+        feature and, last, one for all later layers. If the fit standardised the columns, it is that of the weights for
+        standardised columns, `coefs_[0] * feature_scale_[:, np.newaxis]`.
     feature_relevance_ : ndarray of shape (`n_features_in_`,) or None
         gamma / alpha of each feature, divided by the sum over the features; None unless each feature has its own
         alpha. gamma is the number of the feature's weights that the data determine, and gamma / alpha about the sum of
-        their squares: the smaller it is, the less the model needs the feature. It is 0 for a column of zeros, and for
-        all features if nothing is determined.
+        their squares, for standardised columns if the fit standardised them. The smaller it is, the less the model
+        needs the feature. It is 0 for a column of zeros, and for all features if nothing is determined.
     n_effective_parameters_ : float or None
         The number of weights that the data determine, MacKay's gamma; None for a fixed alpha, unless
         predictive='laplace', and where the curvature could not be measured.
@@ -258,7 +269,9 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     best_loss_: float
     best_validation_score_: float | None
     evidence_curve_: dict[str, Array] | None
+    feature_mean_: Array | None
     feature_relevance_: Array | None
+    feature_scale_: Array | None
     laplace_scale_: float | None
     log_evidence_: float | None
     loss_: float
@@ -276,6 +289,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         alpha_grouping: Literal["shared", "layer", "feature"] = "feature",
         n_curvature_terms: int | Literal["auto"] = "auto",
         predictive: Literal["map", "laplace"] = "map",
+        standardize: bool | Literal["auto"] = "auto",
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         max_iter: int = 1000,
         max_fun: int = 15000,
@@ -294,6 +308,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         self.alpha_grouping = alpha_grouping
         self.n_curvature_terms = n_curvature_terms
         self.predictive = predictive
+        self.standardize = standardize
         self.class_weight = class_weight
         self.max_iter = max_iter
         self.max_fun = max_fun
@@ -323,7 +338,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data, best standardised. float32 is computed in float32. float64 and float32 arrays, memory maps
+            Training data, in any units. float32 is computed in float32. float64 and float32 arrays, memory maps
             and CSR matrices are not copied; but early stopping copies the rows of a sparse X.
         y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_labels)
             Labels of any kind, or an indicator of 0 and 1 with a column per label (multilabel).
@@ -378,11 +393,14 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         sample_weight_val: ArrayLike | None,
     ) -> None:
         is_continued = self.warm_start and hasattr(self, "coefs_")
-        table = Table.of(self, X, y, sample_weight, reset=not is_continued)
+        before = self._network() if is_continued else None
+        # Weights that were set by hand may have another number of columns than an earlier fit, or there was no fit.
+        knows_columns = before is not None and before.n_features == getattr(self, "n_features_in_", None)
+        table = Table.of(self, X, y, sample_weight, reset=not knows_columns)
         validation = self._validation_rows(table, X_val, y_val, sample_weight_val)
         labels, training = table.labels, table.weighed()
         network = Network((table.X.shape[1], *hidden_layer_sizes, labels.n_outputs))
-        previous = self._previous_parameters(network, labels) if is_continued else None
+        previous = None if before is None else self._previous_parameters(network, labels, before)
         random_state = check_random_state(self.random_state)
         holds_out = validation is None and self._holds_out(network, training, labels)
         if holds_out:
@@ -393,8 +411,11 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
             warn_of_weights(training, labels)
         if not holds_out:
             training = in_canonical_order(training, merge=True)
-        strategy = self._strategy(network, is_continued, random_state)
-        problem = Problem(network, labels, training, validation)
+        standardization = None
+        if standardizes(self, is_alpha_chosen=isinstance(self.alpha, str)):
+            standardization = measure_columns(training, table.class_weight_of(training), count_threads(self.n_jobs))
+        problem = Problem(network, labels, training, validation, standardization)
+        strategy = self._strategy(problem, random_state, is_continued=is_continued)
         limits = limits_of(self, network, has_validation=validation is not None)
 
         # Without a hidden layer the objective is convex: another start would end at the same point.
@@ -410,8 +431,9 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         warn_of_run(run, self)  # before attributes are written, as the caller may turn the warning into an error
         self.__dict__.update(fitted)
 
-    def _strategy(self, network: Network, is_continued: bool, random_state: np.random.RandomState) -> Strategy:
+    def _strategy(self, problem: Problem, random_state: np.random.RandomState, *, is_continued: bool) -> Strategy:
         """Return the strategy that sets alpha."""
+        network = problem.network
         n_terms = None if isinstance(self.n_curvature_terms, str) else int(self.n_curvature_terms)
         if not isinstance(self.alpha, str):
             penalty = Penalty.of(network, "layer" if np.ndim(self.alpha) else "shared", np.asarray(self.alpha))
@@ -419,11 +441,23 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
                 return FixedAlpha(penalty, None)
             return FixedAlpha(penalty, Evidence(n_terms, random_state.randint(2**31 - 1)))
         penalty = Penalty.of(network, self.alpha_grouping)
-        is_same = np.size(getattr(self, "alpha_", ())) == len(penalty.alphas)
-        is_same = is_same and (self.feature_relevance_ is not None) == penalty.is_by_feature
-        if is_continued and is_same and np.all(np.asarray(self.alpha_) > 0):
-            penalty = penalty.with_alphas(penalty.alphas * self.alpha_)
+        alphas = self._previous_alphas(problem, penalty) if is_continued else None
+        if alphas is not None:
+            penalty = penalty.with_alphas(alphas)
         return EvidenceRounds(penalty, Evidence(n_terms, random_state.randint(2**31 - 1)))
+
+    def _previous_alphas(self, problem: Problem, penalty: Penalty) -> Array | None:
+        """Return the alphas of the previous fit, in the units of the columns in this one; None if they do not fit."""
+        alphas = np.ravel(getattr(self, "alpha_", ())).astype(np.float64)
+        was_by_feature = getattr(self, "feature_relevance_", None) is not None
+        if len(alphas) != len(penalty.alphas) or was_by_feature != penalty.is_by_feature or not (alphas > 0).all():
+            return None
+        if penalty.is_by_feature:
+            before = getattr(self, "feature_scale_", None)
+            now = None if problem.standardization is None else problem.standardization.scale
+            # The penalty of the weights of a feature, which have these units, stays the same.
+            alphas[:-1] *= np.square((1.0 if before is None else before) / (1.0 if now is None else now))
+        return alphas
 
     def _holds_out(self, network: Network, training: WeightedRows, labels: Labels) -> bool:
         """Return whether to hold rows out; "auto" does where measurements showed a gain and there are rows enough."""
@@ -449,21 +483,31 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
             raise ValueError("X_val and y_val are for early stopping: set early_stopping=True, or leave them out.")
         return table.validation_rows(self, X_val, y_val, sample_weight_val)
 
-    def _previous_parameters(self, network: Network, labels: Labels) -> Parameters:
+    def _previous_parameters(self, network: Network, labels: Labels, before: FittedNetwork) -> Parameters:
         """Return the parameters of the previous fit as a start, after a check of their shapes and classes."""
-        sizes = Network.of(self.coefs_).layer_sizes
-        if sizes[1:-1] != network.layer_sizes[1:-1]:
+        n_features, *sizes, _ = Network.of(before.coefs).layer_sizes
+        if n_features != network.layer_sizes[0]:
+            raise ValueError(
+                f"X has {network.layer_sizes[0]} features, but {type(self).__name__} is expecting {n_features} features "
+                "as input."
+            )
+        if tuple(sizes) != network.layer_sizes[1:-1]:
             raise ValueError(
                 "warm_start can only be used where `hidden_layer_sizes` is the same as in the previous call to fit. "
-                f"Previously got {sizes[1:-1]}, now {network.layer_sizes[1:-1]}."
+                f"Previously got {tuple(sizes)}, now {network.layer_sizes[1:-1]}."
             )
-        is_same_kind = self.out_activation_ == labels.loss.out_activation and self.n_outputs_ == labels.n_outputs
-        if not is_same_kind or not np.array_equal(self.classes_, labels.classes):
+        is_same_kind = before.labels.loss.out_activation == labels.loss.out_activation
+        if not is_same_kind or not np.array_equal(before.labels.classes, labels.classes):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
-                f"Previously got {self.classes_}, `y` has {labels.classes}."
+                f"Previously got {before.labels.classes}, `y` has {labels.classes}."
             )
-        return network.join(self.coefs_, self.intercepts_).astype(np.float64)
+        return network.join(before.coefs, before.intercepts).astype(np.float64)
+
+
+def standardizes(estimator: Any, *, is_alpha_chosen: bool) -> bool:
+    """Return whether a fit standardises the columns; "auto" does so unless the caller has given alpha."""
+    return is_alpha_chosen if isinstance(estimator.standardize, str) else bool(estimator.standardize)
 
 
 def limits_of(estimator: Any, network: Network, *, has_validation: bool) -> Limits:

@@ -18,8 +18,8 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.parallel import Parallel, delayed
 
 from skrelu._caveats import warn_of_run
-from skrelu._classifier import DeepLogisticClassifier, limits_of
-from skrelu._core.arrays import Array, MatrixLike, Rows
+from skrelu._classifier import DeepLogisticClassifier, limits_of, standardizes
+from skrelu._core.arrays import Array, MatrixLike
 from skrelu._core.network import Network
 from skrelu._data.labels import Labels
 from skrelu._data.parameters import check_alphas, check_hidden_layer_sizes, check_parameters
@@ -30,6 +30,7 @@ from skrelu._data.table import Table
 from skrelu._fit.attributes import describe_fit, describe_network
 from skrelu._fit.callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from skrelu._fit.path import PathTable, fit_path
+from skrelu._fitted import FittedNetwork
 from skrelu._laplace.posterior import NoPosterior
 from skrelu._predictor import Predictor, finite_scores
 from skrelu._warnings import warn_caller
@@ -63,6 +64,10 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
     refit : bool, default=True
         Whether to fit all rows at the alpha chosen. If not, only `classes_`, `n_features_in_`, `feature_names_in_`,
         `alphas_`, `alpha_`, `scores_` and `best_score_` are set, and the estimator cannot predict.
+    standardize : bool or 'auto', default='auto'
+        Whether each fit has standardised columns, as in DeepLogisticClassifier: by the means and deviations of its own
+        training rows. 'auto' standardises if `alphas` is an integer. Alphas that you give mean the same as 1/C in
+        LogisticRegressionCV, in the units of X.
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes in every fit, as in DeepLogisticClassifier; 'balanced' counts the rows of that fit.
     max_iter : int, default=1000
@@ -175,6 +180,7 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         cv: Any = None,
         scoring: str | Callable[..., float] | None = None,
         refit: bool = True,
+        standardize: bool | Literal["auto"] = "auto",
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         max_iter: int = 1000,
         max_fun: int = 15000,
@@ -189,6 +195,7 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         self.cv = cv
         self.scoring = scoring
         self.refit = refit
+        self.standardize = standardize
         self.class_weight = class_weight
         self.max_iter = max_iter
         self.max_fun = max_fun
@@ -205,7 +212,7 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data, best standardised, as in DeepLogisticClassifier.
+            Training data, in any units, as in DeepLogisticClassifier.
         y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_labels)
             Labels of any kind, or an indicator of 0 and 1 with a column per label (multilabel).
         sample_weight : array-like of shape (n_samples,), default=None
@@ -260,7 +267,14 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         counted = is_counted(table.sample_weight)
         folds = split_folds(self.cv, table.X, table.y, table.labels, is_counted=counted, split_params=split_params)
         layer_sizes = (table.X.shape[1], *check_hidden_layer_sizes(self.hidden_layer_sizes), table.labels.n_outputs)
-        paths = PathTable.of(table, Network(layer_sizes), [train for train, _ in folds])
+        training_sets = [train for train, _ in folds]
+        is_alpha_chosen = np.ndim(self.alphas) == 0
+        paths = PathTable.of(
+            table,
+            Network(layer_sizes),
+            training_sets,
+            standardizes=standardizes(self, is_alpha_chosen=is_alpha_chosen),
+        )
         whole = paths.problem()
 
         describe = partial(describe_network, whole)
@@ -358,13 +372,13 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
             .add(scorer=self._scorer(), method_mapping=MethodMapping().add(caller="fit", callee="score"))
         )
 
-    def _scores(self, X: Any) -> tuple[Rows, Array]:
+    def _network(self) -> FittedNetwork:
         if hasattr(self, "alpha_") and not hasattr(self, "coefs_"):
             raise NotFittedError(
                 f"This {type(self).__name__} was fitted with refit=False, so it only holds the scores of each alpha "
                 "and cannot predict. Set refit=True and call fit again."
             )
-        return super()._scores(X)
+        return super()._network()
 
 
 def _score_path(

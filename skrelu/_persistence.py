@@ -20,7 +20,7 @@ from skrelu._version import __version__
 
 # Raised by one when the state changes so that __setstate__ of the release before could not read it. From then on
 # __setstate__ here turns the older formats into the new one; tests/saved/ holds models of each format.
-FORMAT = 3
+FORMAT = 4
 _FORMAT_KEY = "_saved_by"
 
 
@@ -70,6 +70,8 @@ class Persistent(BaseEstimator):
             _update_from_1(state)
         if written_in <= 2:
             _update_from_2(state)
+        if written_in <= 3:
+            _update_from_3(state)
         for name, (_, load) in _CONVERSIONS.items():
             if state.get(name) is not None:
                 state[name] = load(state[name])
@@ -92,3 +94,14 @@ def _update_from_2(state: dict[str, Any]) -> None:
     if isinstance(state.get("_posterior"), dict):
         moderation = vars(Moderation.unscaled(state["n_outputs_"]))
         state["_posterior"] = {**state["_posterior"], "moderation": moderation}
+
+
+def _update_from_3(state: dict[str, Any]) -> None:
+    """Turn a state of format 3 into one of format 4: columns had the units of X."""
+    state["standardize"] = False
+    if "coefs_" in state:
+        state["feature_mean_"] = state["feature_scale_"] = None
+    if isinstance(state.get("_posterior"), dict):
+        rows = state["_posterior"]["rows"]
+        rows = {**rows, "center": None} if isinstance(rows, dict) else rows
+        state["_posterior"] = {**state["_posterior"], "rows": rows, "standardization": None}

@@ -1,6 +1,6 @@
 """Predictions of a fitted network, and the standard deviation of its scores."""
 
-from typing import Literal, overload
+from typing import Literal, Self, overload
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -11,6 +11,7 @@ from skrelu._core.arrays import Array, MatrixLike, Rows
 from skrelu._core.scores import compute_scores
 from skrelu._data.labels import Labels
 from skrelu._data.validation import largest_value, validate_rows
+from skrelu._fitted import FittedNetwork, read_network
 from skrelu._laplace.moderation import moderate
 from skrelu._laplace.posterior import NoPosterior, Posterior
 from skrelu._persistence import Persistent
@@ -28,7 +29,7 @@ def finite_scores(coefs: list[Array], intercepts: list[Array], X: Rows, n_jobs: 
 
 
 class Predictor(ClassifierMixin, Persistent):
-    """The methods of prediction. They need fitted attributes only: network, labels and posterior of the weights."""
+    """The methods of prediction. They need the weights and the classes, and for variances the posterior of the fit."""
 
     # Fitted attributes and parameters of the estimators.
     classes_: Array
@@ -40,7 +41,7 @@ class Predictor(ClassifierMixin, Persistent):
     out_activation_: Literal["logistic", "softmax"]
     n_jobs: int | None
     predictive: str
-    _posterior: Posterior | NoPosterior = NoPosterior.NOT_SAVED
+    _posterior: Posterior | NoPosterior = NoPosterior.NOT_MEASURED
 
     @overload
     def decision_function(self, X: MatrixLike, return_std: Literal[False] = False) -> Array: ...
@@ -79,11 +80,12 @@ class Predictor(ClassifierMixin, Persistent):
             pickle left out.
         """
         if not return_std:
-            scores = self._moderated_scores(X)
-            return scores[:, 0] if self.n_outputs_ == 1 else scores
-        X, scores = self._scores(X)
-        std = np.sqrt(self._variances(self._measured_posterior(), X)[0])
-        return (scores[:, 0], std[:, 0]) if self.n_outputs_ == 1 else (scores, std)
+            scores, labels = self._moderated_scores(X)
+            return scores[:, 0] if labels.n_outputs == 1 else scores
+        network = self._network()
+        X, scores = self._scores(network, X)
+        std = np.sqrt(self._variances(network, self._measured_posterior(network), X)[0])
+        return (scores[:, 0], std[:, 0]) if network.labels.n_outputs == 1 else (scores, std)
 
     def predict(self, X: MatrixLike) -> Array:
         """Return the most probable label of each row.
@@ -97,8 +99,8 @@ class Predictor(ClassifierMixin, Persistent):
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             Labels as in `classes_`; for multilabel targets an indicator of 0 and 1, 1 where p > 1/2.
         """
-        scores = self._moderated_scores(X)
-        return self._labels().decode(scores)
+        scores, labels = self._moderated_scores(X)
+        return labels.decode(scores)
 
     def predict_proba(self, X: MatrixLike) -> Array:
         """Return the probability of each class.
@@ -118,8 +120,7 @@ class Predictor(ClassifierMixin, Persistent):
             If X does not fit, or is so large that scores overflow, or if predictive='laplace' needs arrays that the fit
             or the pickle left out.
         """
-        scores = self._moderated_scores(X)
-        labels = self._labels()
+        scores, labels = self._moderated_scores(X)
         with np.errstate(all="ignore"):  # a probability may underflow to 0
             return labels.loss.probabilities(labels.per_class(scores))
 
@@ -137,33 +138,57 @@ class Predictor(ClassifierMixin, Persistent):
         log_probabilities : ndarray of shape (n_samples, n_classes)
             In nats, in the order of `classes_`.
         """
-        scores = self._moderated_scores(X)
-        labels = self._labels()
+        scores, labels = self._moderated_scores(X)
         with np.errstate(all="ignore"):
             return labels.loss.log_probabilities(labels.per_class(scores))
 
-    def _moderated_scores(self, X: MatrixLike) -> Array:
-        """Return the scores whose sigmoid or softmax is the probability."""
-        X, scores = self._scores(X)
-        if self.predictive != "laplace" or self._posterior is NoPosterior.PENDING:
-            return scores
-        posterior = self._measured_posterior()
-        variances = posterior.moderation.scaled(*self._variances(posterior, X))
-        return moderate(scores, variances, is_relative=self._is_relative)
+    @property
+    def coef_(self) -> Array:
+        """The weights of a network without a hidden layer, (1 or n_outputs, n_features): a view of `coefs_`."""
+        return self._single_layer("coef_").coefs[0].T
 
     @property
-    def _is_relative(self) -> bool:
-        return self.out_activation_ == "softmax"
+    def intercept_(self) -> Array:
+        """The biases of a network without a hidden layer, (1 or n_outputs,)."""
+        return self._single_layer("intercept_").intercepts[0]
 
-    def _measured_posterior(self) -> Posterior:
-        if isinstance(self._posterior, NoPosterior):
-            raise ValueError(self._posterior.value)
-        return self._posterior
+    def _single_layer(self, name: str) -> FittedNetwork:
+        network = self._network()
+        n_hidden = len(network.coefs) - 1
+        if n_hidden:
+            raise AttributeError(
+                f"{name} is for networks without a hidden layer (hidden_layer_sizes=()). This one has {n_hidden} hidden "
+                "layer(s), with its weights in coefs_ and intercepts_."
+            )
+        return network
 
-    def _variances(self, posterior: Posterior, X: Rows) -> tuple[Array, Array]:
+    def _network(self) -> FittedNetwork:
+        """Return the weights and the labels, fitted or set by hand."""
+        check_is_fitted(self)
+        return read_network(self)
+
+    def _moderated_scores(self, X: MatrixLike) -> tuple[Array, Labels]:
+        """Return the scores whose sigmoid or softmax is the probability, and the labels that they belong to."""
+        network = self._network()
+        X, scores = self._scores(network, X)
+        if self.predictive != "laplace" or self._posterior is NoPosterior.PENDING:
+            return scores, network.labels
+        posterior = self._measured_posterior(network)
+        variances = posterior.moderation.scaled(*self._variances(network, posterior, X))
+        return moderate(scores, variances, is_relative=network.is_relative), network.labels
+
+    def _measured_posterior(self, network: FittedNetwork) -> Posterior:
+        posterior = self._posterior
+        if isinstance(posterior, NoPosterior):
+            raise ValueError(posterior.value)
+        if (posterior.rows.shape[1], posterior.slopes.shape[1]) != (network.n_features, network.labels.n_outputs):
+            raise ValueError("Variances need the weights of the fit, but coefs_ has other shapes: call fit again.")
+        return posterior
+
+    def _variances(self, network: FittedNetwork, posterior: Posterior, X: Rows) -> tuple[Array, Array]:
         """Return finite variances of the scores, given the labels and under the prior."""
         variances, prior_variances = posterior.variances(
-            self.coefs_, self.intercepts_, X, is_relative=self._is_relative, n_jobs=self.n_jobs
+            network.coefs, network.intercepts, X, is_relative=network.is_relative, n_jobs=self.n_jobs
         )
         if not np.isfinite(variances).all():
             raise ValueError(
@@ -172,17 +197,27 @@ class Predictor(ClassifierMixin, Persistent):
             )
         return variances, prior_variances
 
-    def _scores(self, X: MatrixLike) -> tuple[Rows, Array]:
+    def _scores(self, network: FittedNetwork, X: MatrixLike) -> tuple[Rows, Array]:
         """Return X, validated, and finite scores of shape (n_samples, n_outputs)."""
-        check_is_fitted(self)
-        X = validate_rows(self, X, reset=False)
-        return X, finite_scores(self.coefs_, self.intercepts_, X, self.n_jobs)
+        X = validate_rows(self._with_columns_of(network), X, reset=False)
+        try:
+            return X, finite_scores(network.coefs, network.intercepts, X, self.n_jobs)
+        except ValueError:
+            network.check_finite()
+            raise
+
+    def _with_columns_of(self, network: FittedNetwork) -> Self:
+        """Return the estimator, or where its number of columns is not that of the weights, one of the same type."""
+        if getattr(self, "n_features_in_", None) == network.n_features:
+            return self
+        other = object.__new__(type(self))
+        vars(other).update(vars(self), n_features_in_=network.n_features)
+        if len(getattr(other, "feature_names_in_", ())) != network.n_features:
+            vars(other).pop("feature_names_in_", None)
+        return other
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.classifier_tags.multi_label = True
         return tags
-
-    def _labels(self) -> Labels:
-        return Labels.fitted(self.classes_, self.n_outputs_, self.out_activation_)

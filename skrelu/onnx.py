@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from skrelu._classifier import DeepLogisticClassifier
 from skrelu._core.arrays import Array
 from skrelu._cv import DeepLogisticClassifierCV
+from skrelu._fitted import FittedNetwork, read_network
 
 _OPTIONS = {
     "zipmap": [True, False, "columns"],
@@ -110,17 +111,16 @@ def _infer_types(operator: Any) -> None:
     """Check that a model can be converted, and declare the types and shapes of its label and its probabilities."""
     from skl2onnx.common import data_types, utils
 
-    model = operator.raw_operator
-    _check_convertible(model)
+    labels = _read_convertible(operator.raw_operator).labels
     utils.check_input_and_output_numbers(operator, input_count_range=1, output_count_range=2)
     numbers = ("Boolean", "Double", "Float", "Int8", "Int32", "Int64", "UInt8")
     allowed = [getattr(data_types, f"{name}TensorType") for name in numbers]
     utils.check_input_and_output_types(operator, good_input_types=allowed)
     label, probabilities = operator.outputs
     n_rows = operator.inputs[0].get_first_dimension()
-    n_classes = len(model.classes_)
+    n_classes = len(labels.classes)
     label_type = data_types.StringTensorType if _label_values(operator).dtype == object else data_types.Int64TensorType
-    label.set_type(label_type([n_rows, n_classes] if model._labels().is_multilabel else [n_rows]))
+    label.set_type(label_type([n_rows, n_classes] if labels.is_multilabel else [n_rows]))
     if any(
         other.type == "SklearnZipMap" and probabilities in other.inputs
         for other in operator.scope_inst.operators.values()
@@ -139,7 +139,8 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     is_float32 = isinstance(operator.inputs[0].type, FloatTensorType)
     computed_in = TensorProto.FLOAT if is_float32 else TensorProto.DOUBLE
     returned_as = guess_proto_type(operator.outputs[1].type)
-    labels = model._labels()
+    network = _read_convertible(model)
+    labels = network.labels
 
     def add(op_type: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         """Add a node and return the name of its output."""
@@ -153,7 +154,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
         return name
 
     z = add("Cast", operator.inputs[0].full_name, to=computed_in)
-    for l, (coef, intercept) in enumerate(zip(model.coefs_, model.intercepts_, strict=True)):
+    for l, (coef, intercept) in enumerate(zip(network.coefs, network.intercepts, strict=True)):
         if l > 0:
             z = add("Relu", z)
         z = add("Gemm", z, constant("coef", coef, computed_in), constant("intercept", intercept, computed_in))
@@ -175,7 +176,8 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     add("Cast", scores, output=probabilities, to=returned_as)
 
 
-def _check_convertible(model: Any) -> None:
+def _read_convertible(model: Any) -> FittedNetwork:
+    """Return the network of a model that can be converted."""
     check_is_fitted(
         model,
         "coefs_",
@@ -186,12 +188,15 @@ def _check_convertible(model: Any) -> None:
             "A model with predictive='laplace' cannot be converted: the graph would have to hold the curvature, too. "
             "set_params(predictive='map') converts the network, with probabilities that are not moderated."
         )
+    network = read_network(model)
+    network.check_finite()
+    return network
 
 
 def _label_values(operator: Any) -> Array:
     """Return the labels that the graph returns: int64, or UTF-8 strings as an array of bytes objects."""
     model = operator.raw_operator
-    classes = model.classes_
+    classes = np.asarray(model.classes_)
     if operator.scope_inst.get_options(model, {"nocl": False})["nocl"]:
         return np.arange(len(classes))
     if all(isinstance(label, str) for label in classes):

@@ -11,14 +11,18 @@ from collections.abc import Callable
 import numpy as np
 from scipy import sparse
 
-from skrelu._core.arrays import Array, Parameters, Rows
+from skrelu._core.arrays import Array, Inputs, Parameters, Rows
 from skrelu._core.blocks import RowBlocks, choose_block_rows
 from skrelu._core.losses import Loss
 from skrelu._core.network import Network, Workspace, trace_rows
+from skrelu._core.standardization import Standardization
 from skrelu._core.terms import PrioritySample, Terms
 from skrelu._core.threads import Team
 
 _MAX_RING_VALUES = 2**18  # of all gradients in the ring
+
+# Of a mean from 0, in deviations. Beyond, scores of rows that are not centred would lose too many digits.
+_MAX_DISTANCE = {"float64": 2.0**10, "float32": 2.0**3}
 
 
 class Datafit:
@@ -40,6 +44,9 @@ class Datafit:
         The unit of `sample_weight`. All results of this class are in the unit of s_i.
     selection : ndarray of int or None
         The numbers of the rows to use; None means all.
+    standardization : Standardization or None
+        If given, the network is that for standardised columns: the parameters of its first layer, their gradient, and
+        the rows that are taken or drawn have these units.
 
     Attributes
     ----------
@@ -60,6 +67,7 @@ class Datafit:
         sample_weight: Array | None = None,
         weight_unit: float = 1.0,
         selection: Array | None = None,
+        standardization: Standardization | None = None,
     ) -> None:
         if selection is not None:
             targets = targets[selection]
@@ -79,9 +87,16 @@ class Datafit:
             self._total = float(largest) * self._sum
         self.total_weight = self._unit * self._total
         self.dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
-        self._blocks = RowBlocks(
-            X, max_rows=choose_block_rows(network.layer_sizes, X, len(targets)), selection=selection
-        )
+        self._standardization = self._of_blocks = standardization
+        max_rows, center = choose_block_rows(network.layer_sizes, X, len(targets)), None
+        # A single block is loaded once, so it costs nothing to centre it.
+        if (
+            standardization is not None
+            and not sparse.issparse(X)
+            and (max_rows >= len(targets) or standardization.distance > _MAX_DISTANCE[self.dtype.name])
+        ):
+            center, self._of_blocks = standardization.center, standardization.without_center()
+        self._blocks = RowBlocks(X, max_rows=max_rows, selection=selection, center=center)
         self.n_rows = self._blocks.n_rows
         self._workspaces = [
             Workspace(network, self._blocks.max_rows, self.dtype, copies_rows=not self._blocks.is_sparse)
@@ -114,7 +129,7 @@ class Datafit:
         """Return C / S and its gradient in float64. Both may be infinite or NaN if scores overflow."""
         gradient = np.zeros(self.network.n_parameters)
         losses = [0.0] * len(self._blocks)
-        layers = self.network.layers(parameters.astype(self.dtype, copy=False))
+        layers = self._layers(parameters)
 
         def compute(member: int, block: int) -> None:
             rows, workspace, losses[block] = self._block_loss(layers, member, block)
@@ -127,12 +142,14 @@ class Datafit:
 
         self._team.each_block(len(self._blocks), compute, merge, n_ahead=len(self._ring))
         gradient /= self._sum
+        if self._of_blocks is not None:
+            self._of_blocks.pull_back(self.network.layers(gradient)[0])
         return sum(losses) / self._sum, gradient
 
     def value(self, parameters: Parameters) -> float:
         """Return C / S without its gradient: this takes a forward pass only."""
         losses = [0.0] * len(self._blocks)
-        layers = self.network.layers(parameters.astype(self.dtype, copy=False))
+        layers = self._layers(parameters)
 
         def compute(member: int, block: int) -> None:
             _, _, losses[block] = self._block_loss(layers, member, block)
@@ -140,10 +157,13 @@ class Datafit:
         self._team.each_block(len(self._blocks), compute)
         return sum(losses) / self._sum
 
-    def take(self, numbers: Array) -> tuple[Rows, Array, Array]:
+    def take(self, numbers: Array) -> tuple[Inputs, Array, Array]:
         """Return a few rows in float64, their targets and their weights s_i."""
         relative = np.ones(len(numbers)) if self._weights is None else self._weights[numbers]
-        return self._blocks.take(numbers), self._targets[numbers], relative * (self._total / self._sum) * self._unit
+        rows = self._blocks.take(numbers)
+        if self._standardization is not None:
+            rows = self._standardization.rows(rows)
+        return rows, self._targets[numbers], relative * (self._total / self._sum) * self._unit
 
     def sample_rows(self, parameters: Parameters, n_rows: int, seed: int) -> tuple[Array, Array, float]:
         """Draw rows; the larger the root of s_i sum_k |dC_i/df_ik|, the more probably.
@@ -160,7 +180,7 @@ class Datafit:
         loss : float
             C / S of all rows.
         """
-        layers = self.network.layers(parameters.astype(self.dtype, copy=False))
+        layers = self._layers(parameters)
         losses = [0.0] * len(self._blocks)
 
         def weigh(member: int, block: int) -> Array:
@@ -177,13 +197,12 @@ class Datafit:
         norm of the term's part for the last layer, which takes one forward pass. The same seed gives the same random
         numbers at every point.
         """
-        layers = self.network.layers(parameters.astype(self.dtype, copy=False))
+        layers = self._layers(parameters)
 
         def weigh(member: int, block: int) -> Array:
             _, rows, workspace, weights = self._forward(layers, member, block)
             norms = self.loss.root_squared_norms(workspace.scores).astype(np.float64)
-            last = rows if len(layers) == 1 else workspace.inputs[-1]
-            norms *= _squared_norms(last)[:, np.newaxis]
+            norms *= self._squared_norms(rows if len(layers) == 1 else workspace.inputs[-1])[:, np.newaxis]
             if weights is not None:
                 norms *= weights[:, np.newaxis]
             return norms.ravel()
@@ -221,6 +240,13 @@ class Datafit:
         where, rows, workspace, weights = self._forward(layers, member, block)
         return rows, workspace, self.loss.value_and_slopes(workspace.scores, self._targets[where], weights)
 
+    def _layers(self, parameters: Parameters) -> list[Array]:
+        """Return the layers for the rows of the blocks, in their dtype."""
+        layers = self.network.layers(parameters.astype(self.dtype, copy=False))
+        if self._of_blocks is not None:
+            layers[0] = self._of_blocks.to_given(self.network.layers(parameters)[0]).astype(self.dtype, copy=False)
+        return layers
+
     def _forward(self, layers: list[Array], member: int, block: int) -> tuple[slice, Rows, Workspace, Array | None]:
         """Compute the scores of a block; return its positions, its rows, the workspace and its relative weights."""
         where = self._blocks.place(block)
@@ -229,9 +255,10 @@ class Datafit:
         self.network.forward(layers, rows, workspace)
         return where, rows, workspace, None if self._weights is None else self._weights[where]
 
-
-def _squared_norms(rows: Rows) -> Array:
-    """Return ||(z, 1)||^2 of each row; dense rows have a column of ones already."""
-    if sparse.issparse(rows):
-        return 1 + np.asarray(rows.multiply(rows).sum(axis=1)).ravel()
-    return np.einsum("ij,ij->i", rows, rows)
+    def _squared_norms(self, rows: Rows) -> Array:
+        """Return ||(z, 1)||^2 of the inputs of the last layer; dense rows have a column of ones already."""
+        if not self.network.has_hidden_layers and self._of_blocks is not None:
+            return 1 + self._of_blocks.squared_norms(rows if sparse.issparse(rows) else rows[:, :-1])
+        if sparse.issparse(rows):
+            return 1 + np.asarray(rows.multiply(rows).sum(axis=1)).ravel()
+        return np.einsum("ij,ij->i", rows, rows)

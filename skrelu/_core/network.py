@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.sparse import issparse
 
-from skrelu._core.arrays import Array, Parameters, Rows
+from skrelu._core.arrays import Array, Inputs, Parameters, Rows
 
 
 class Workspace:
@@ -213,15 +213,15 @@ class Network:
                 delta = below[:, :-1]
 
 
-def trace_rows(layers: Sequence[Array], X: Rows) -> tuple[list[Rows], Array]:
+def trace_rows(layers: Sequence[Array], X: Inputs) -> tuple[list[Inputs], Array]:
     """Return z_0, ..., z_{L-1} and the scores of a few rows, as `Network.forward` but in new arrays."""
-    inputs = [X]
+    inputs: list[Inputs] = [X]
     for layer in layers[:-1]:
         inputs.append(np.maximum(inputs[-1] @ layer[:-1] + layer[-1], 0))
     return inputs, inputs[-1] @ layers[-1][:-1] + layers[-1][-1]
 
 
-def trace_back(layers: Sequence[Array], inputs: Sequence[Rows], slopes: Array) -> list[Array]:
+def trace_back(layers: Sequence[Array], inputs: Sequence[Inputs], slopes: Array) -> list[Array]:
     """Return delta_1, ..., delta_L, as `Network.backward` does, from the `inputs` that `trace_rows` returned.
 
     delta_l = r P_l(x). The derivative of r . f with respect to W_l^T is the outer product of z_{l-1} and delta_l. If r

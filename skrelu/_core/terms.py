@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skrelu._core.arrays import Array, Rows
+from skrelu._core.arrays import Array, Inputs
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Terms:
 
     Attributes
     ----------
-    X : {ndarray, CSR matrix} of shape (m, n_features)
-        The row of each term, in float64.
+    X : {ndarray, CSR matrix, CentredRows} of shape (m, n_features)
+        The row of each term, in float64; standardised if the network is for standardised columns.
     slopes : ndarray of shape (m, n_outputs)
         sqrt(s_i / pi_ik) l_ik, the slopes from which the backward pass computes the vector g.
     inclusion : ndarray of shape (m,)
@@ -29,7 +29,7 @@ class Terms:
         i n_outputs + k, in ascending order.
     """
 
-    X: Rows
+    X: Inputs
     slopes: Array
     inclusion: Array
     numbers: Array

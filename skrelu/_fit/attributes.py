@@ -13,9 +13,10 @@ from skrelu._laplace.posterior import NoPosterior, Posterior
 
 
 def describe_network(problem: Problem, parameters: Parameters) -> dict[str, Any]:
-    """Return the attributes that `predict` needs, in the dtype of the data."""
+    """Return the attributes that `predict` needs, in the units of the data."""
+    standardization = problem.standardization
     with np.errstate(all="ignore"):
-        coefs, intercepts = problem.network.split(parameters.astype(problem.training.X.dtype))
+        coefs, intercepts = problem.network.split(problem.as_kept(parameters))
     return {
         "classes_": problem.labels.classes,
         "n_layers_": len(problem.network.layer_sizes),
@@ -23,6 +24,8 @@ def describe_network(problem: Problem, parameters: Parameters) -> dict[str, Any]
         "out_activation_": problem.labels.loss.out_activation,
         "coefs_": coefs,
         "intercepts_": intercepts,
+        "feature_mean_": None if standardization is None else standardization.center,
+        "feature_scale_": None if standardization is None else standardization.scale,
         "_posterior": NoPosterior.PENDING,
     }
 
@@ -62,7 +65,7 @@ def _describe_evidence(problem: Problem, run: Run) -> dict[str, Any]:
     moderation = None
     if measurement is not None:
         moderation = run.moderation or Moderation.unscaled(problem.labels.n_outputs)
-        posterior = Posterior.of(measurement.curvature, problem.training.X.dtype, moderation)
+        posterior = Posterior.of(measurement.curvature, problem.training.X.dtype, moderation, problem.standardization)
     return {
         "alpha_": _unwrap(alphas)[()],
         "log_evidence_": None if measurement is None else measurement.log_evidence,

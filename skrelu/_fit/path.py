@@ -9,6 +9,7 @@ from skrelu._core.arrays import Array
 from skrelu._core.network import Network
 from skrelu._core.penalty import Penalty
 from skrelu._core.threads import Team, count_threads
+from skrelu._data.moments import measure_columns
 from skrelu._data.order import in_canonical_order, is_small, rank_rows
 from skrelu._data.table import Table
 from skrelu._fit.callbacks import FitTask
@@ -30,24 +31,33 @@ class PathTable:
     network : Network
     ranks : ndarray of shape (n_samples,) or None
         The ranks of the rows of all training sets that are small enough to be put in order.
+    standardizes : bool
+        Whether each fit standardises the columns by its own training rows.
     """
 
     table: Table
     network: Network
     ranks: Array | None
+    standardizes: bool = False
 
     @classmethod
-    def of(cls, table: Table, network: Network, training_sets: list[Array]) -> "PathTable":
+    def of(
+        cls, table: Table, network: Network, training_sets: list[Array], *, standardizes: bool = False
+    ) -> "PathTable":
         """Rank the rows of the whole table and of training sets, given by row numbers, if they are to be ordered."""
         # One at a time: the weights of a training set have an entry for each row of the table.
         numbers = [rows.numbers() for rows in map(table.weighed, [None, *training_sets]) if is_small(rows)]
         ranks = rank_rows(table.weighed(), np.unique(np.concatenate(numbers))) if numbers else None
-        return cls(table, network, ranks)
+        return cls(table, network, ranks, standardizes)
 
     def problem(self, numbers: Array | None = None) -> Problem:
         """Return the problem of the rows of these numbers; None means all rows."""
         training = in_canonical_order(self.table.weighed(numbers), merge=True, ranks=self.ranks)
-        return Problem(self.network, self.table.labels, training, None)
+        standardization = None
+        if self.standardizes:
+            class_weights = self.table.class_weight_of(training)
+            standardization = measure_columns(training, class_weights, count_threads(None))
+        return Problem(self.network, self.table.labels, training, None, standardization)
 
 
 def fit_path(
@@ -80,7 +90,7 @@ def fit_path(
         If a fit without a task is interrupted.
     """
     team = Team(count_threads(None))
-    datafits, start = None, problem.network.initial_parameters(np.random.RandomState(seed))
+    datafits, start = None, problem.start(np.random.RandomState(seed))
     for number, alpha in enumerate(alphas):
         task = last_task if number == len(alphas) - 1 else None
         strategy = FixedAlpha(Penalty.of(problem.network, "shared", alpha), None)

@@ -1,18 +1,21 @@
 """The problem of one call of `fit`: network, labels and rows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from skrelu._core.arrays import Parameters
+from skrelu._core.arrays import Array, Parameters
 from skrelu._core.datafit import Datafit
 from skrelu._core.network import Network
 from skrelu._core.penalty import Penalty
+from skrelu._core.standardization import Standardization
 from skrelu._core.threads import Team
 from skrelu._data.labels import Labels
 from skrelu._data.rows import WeightedRows
 from skrelu._data.validation import largest_value
+
+_MAX_DISTANCE_IN_FLOAT32 = 2.0**8  # of a mean from 0, in deviations
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,15 @@ class Problem:
     training : WeightedRows
     validation : WeightedRows or None
         The rows for the validation score of early stopping.
+    standardization : Standardization or None
+        If given, the fit has the parameters of the network for standardised columns.
     """
 
     network: Network
     labels: Labels
     training: WeightedRows
     validation: WeightedRows | None
+    standardization: Standardization | None = None
 
     def datafits(self, team: Team) -> tuple[Datafit, Datafit | None]:
         """Return the data terms of the training rows and of the validation rows."""
@@ -48,17 +54,48 @@ class Problem:
             sample_weight=rows.sample_weight,
             weight_unit=rows.weight_unit,
             selection=rows.selection,
+            standardization=self.standardization,
         )
+
+    def as_kept(self, parameters: Parameters) -> Array:
+        """Return the parameters in the units and the dtype in which a fitted model keeps them.
+
+        The dtype is that of the data. But where a mean is far from 0 in deviations, float32 could not hold intercepts.
+        """
+        dtype = self.training.X.dtype
+        if self.standardization is None:
+            return parameters.astype(dtype)
+        is_far = self.standardization.distance > _MAX_DISTANCE_IN_FLOAT32
+        return self._convert(parameters, self.standardization.to_given).astype(np.float64 if is_far else dtype)
+
+    def in_units_of_fit(self, parameters: Parameters) -> Parameters:
+        """Return the parameters of the fit from those of a fitted model, which are in the units of X."""
+        if self.standardization is None:
+            return parameters
+        return self._convert(parameters, self.standardization.from_given)
+
+    def _convert(self, parameters: Parameters, convert: Callable[[Array], Array]) -> Parameters:
+        converted = parameters.copy()
+        first = self.network.layers(converted)[0]
+        first[...] = convert(first)
+        return converted
 
     def starts(
         self, n_init: int, previous: Parameters | None, random_state: np.random.RandomState
     ) -> Iterator[Parameters]:
-        """Yield the starting points. The first one is `previous`, the parameters of the previous fit, if given."""
+        """Yield the starting points. The first one is `previous`, the weights of the previous fit, if given."""
         for number in range(n_init):
             if number == 0 and previous is not None:
-                yield previous
+                yield self.in_units_of_fit(previous)
             else:
-                yield self.network.initial_parameters(random_state)
+                yield self.start(random_state)
+
+    def start(self, random_state: np.random.RandomState) -> Parameters:
+        """Draw a starting point. A constant column that is standardised has no weight."""
+        parameters = self.network.initial_parameters(random_state)
+        if self.standardization is not None:
+            self.network.layers(parameters)[0][:-1][self.standardization.factor == 0] = 0
+        return parameters
 
     def describe_scale(self, penalty: Penalty) -> str:
         """Return a sentence on the size of the numbers and advice, for the message of a fit that overflows."""

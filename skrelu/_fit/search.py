@@ -62,7 +62,7 @@ class Search:
         except NotFiniteError as error:
             raise ValueError(f"A fit cannot begin, as {error}: {scale_of(self.strategy.penalty)}") from error
         with np.errstate(all="ignore"):
-            if not np.isfinite(best.kept.parameters.astype(self.problem.training.X.dtype)).all():
+            if not np.isfinite(self.problem.as_kept(best.kept.parameters)).all():
                 raise ValueError(f"The fitted weights overflow: {scale_of(self.strategy.penalty)}")
         return self._with_moderation(best)
 

@@ -30,14 +30,12 @@ from functools import cached_property, reduce
 from typing import Self
 
 import numpy as np
-from scipy import sparse
 from scipy.linalg import lapack, solve_triangular
 
-from skrelu._core.arrays import Array, Rows
+from skrelu._core.arrays import Array, Inputs
 from skrelu._core.network import trace_back, trace_rows
 from skrelu._core.terms import Terms
-
-_MAX_PRODUCT_VALUES = 2**20  # of the products of a few columns
+from skrelu._laplace.inner_products import column_forms, inner_products, squared_norms
 
 
 @dataclass(frozen=True)
@@ -46,15 +44,15 @@ class Tangents:
 
     Attributes
     ----------
-    inputs : list of {ndarray, CSR matrix} of shape (n, n_l)
+    inputs : list of {ndarray, CSR matrix, CentredRows} of shape (n, n_l)
     deltas : list of ndarray of shape (n, m_l)
     """
 
-    inputs: list[Rows]
+    inputs: list[Inputs]
     deltas: list[Array]
 
     @classmethod
-    def of(cls, layers: list[Array], rows: Rows, slopes: Array) -> Self:
+    def of(cls, layers: list[Array], rows: Inputs, slopes: Array) -> Self:
         """Return the gradients of slopes_i . f(x_i) for each row."""
         inputs, _ = trace_rows(layers, rows)
         return cls(inputs, trace_back(layers, inputs, slopes))
@@ -72,12 +70,12 @@ class Tangents:
     def input_products(self, others: "Tangents", alphas: list[Array]) -> Iterator[Array]:
         """Yield z_i^T diag(1 / alpha) z_j of each layer for all pairs, of shape (n, n_others)."""
         for z, y, alpha in zip(self.inputs, others.inputs, alphas, strict=True):
-            yield _dense((z / alpha if np.ndim(alpha) == 0 else _scaled(z, 1 / alpha)) @ y.T)
+            yield inner_products(z, y, alpha)
 
     def products(self, others: "Tangents", alphas: list[Array]) -> Array:
         """Return g_i^T diag(1 / alpha) h_i of each row; h are the gradients of `others`, which has the same inputs."""
         return sum(
-            np.einsum("ij,ij->i", d, e) * _row_sums(_squared(z), 1 / alpha)
+            np.einsum("ij,ij->i", d, e) * squared_norms(z, alpha)
             for z, d, e, alpha in zip(self.inputs, self.deltas, others.deltas, alphas, strict=True)
         )
 
@@ -161,7 +159,7 @@ class Curvature:
         if by_feature:
             weights = self.tangents.deltas[0] @ self.tangents.deltas[0].T
             weights *= inverse
-            gammas[0] = _diagonal_products(self.tangents.inputs[0], weights) / self.alphas[0]
+            gammas[0] = column_forms(self.tangents.inputs[0], weights) / self.alphas[0]
         return gammas
 
     def covariances(self, tangents: list[Tangents]) -> tuple[Array, Array]:
@@ -201,36 +199,3 @@ def predictive_variances(
     explained = solve_triangular(factor, across, lower=True, overwrite_b=True, check_finite=False)
     prior = tangents.products(tangents, alphas)
     return np.maximum(prior - np.einsum("ij,ij->j", explained, explained), 0), prior
-
-
-def _diagonal_products(z: Rows, weights: Array) -> Array:
-    """Return z_j^T M z_j of each column j of z, M being `weights`; a few columns at a time."""
-    n_columns = max(_MAX_PRODUCT_VALUES // len(weights), 1)
-    columns = z.tocsc() if sparse.issparse(z) else z
-    parts = []
-    for start in range(0, z.shape[1], n_columns):
-        part = columns[:, start : start + n_columns]
-        products = weights @ part
-        parts.append(_row_sums((part * products if not sparse.issparse(part) else part.multiply(products)).T, None))
-    return np.concatenate(parts)
-
-
-def _row_sums(rows: Rows, weights: Array | float | None) -> Array:
-    """Return the sum of each row's values, weighted by one number for each column or for all."""
-    if weights is not None and np.ndim(weights):
-        return np.asarray(rows @ weights).ravel()
-    sums = np.asarray(rows.sum(axis=1)).ravel()
-    return sums if weights is None else sums * weights
-
-
-def _squared(z: Rows) -> Rows:
-    return z.multiply(z).tocsr() if sparse.issparse(z) else np.square(z)
-
-
-def _scaled(z: Rows, factors: Array) -> Rows:
-    """Return z with each column multiplied by its factor."""
-    return z.multiply(factors).tocsr() if sparse.issparse(z) else z * factors
-
-
-def _dense(product: Rows) -> Array:
-    return product.toarray() if sparse.issparse(product) else product

@@ -11,8 +11,9 @@ from typing import Any, Self
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
-from skrelu._core.arrays import Array, Rows
+from skrelu._core.arrays import Array, CentredRows, Inputs, Rows
 from skrelu._core.network import Network
+from skrelu._core.standardization import Standardization
 from skrelu._core.threads import Team, count_threads
 from skrelu._laplace.curvature import Curvature, Tangents, predictive_variances
 from skrelu._laplace.moderation import Moderation
@@ -42,7 +43,7 @@ class Posterior:
 
     Attributes
     ----------
-    rows : {ndarray, CSR matrix} of shape (m, n_features)
+    rows : {ndarray, CSR matrix, CentredRows} of shape (m, n_features)
         In the dtype of the training data.
     slopes : ndarray of shape (m, n_outputs)
     alphas : list of number or ndarray
@@ -50,36 +51,58 @@ class Posterior:
     factor : ndarray of shape (m, m)
         The lower Cholesky factor of C + K.
     moderation : Moderation
+    standardization : Standardization or None
+        The units of the rows, and of alpha; None if they are those of X.
     """
 
-    rows: Rows
+    rows: Inputs
     slopes: Array
     alphas: list[Array]
     factor: Array
     moderation: Moderation
+    standardization: Standardization | None
 
     @classmethod
-    def of(cls, curvature: Curvature, dtype: np.dtype, moderation: Moderation) -> Self:
-        terms = curvature.terms
-        return cls(terms.X.astype(dtype), terms.slopes, curvature.alphas, curvature.factor, moderation)
+    def of(
+        cls, curvature: Curvature, dtype: np.dtype, moderation: Moderation, standardization: Standardization | None
+    ) -> Self:
+        rows = curvature.terms.X.astype(dtype)
+        return cls(rows, curvature.terms.slopes, curvature.alphas, curvature.factor, moderation, standardization)
 
     def to_state(self) -> dict[str, Any]:
         """Return the posterior as arrays and Python types: the triangle of the factor, the arrays of sparse rows."""
         rows: Any = self.rows
-        if issparse(rows):
-            rows = {name: getattr(rows, name) for name in ("data", "indices", "indptr", "shape")}
-        factor = self.factor[np.tril_indices(len(self.factor))]
-        return {**vars(self), "rows": rows, "factor": factor, "moderation": dict(vars(self.moderation))}
+        if not isinstance(rows, np.ndarray):
+            values = rows.values if isinstance(rows, CentredRows) else rows
+            center = rows.center if isinstance(rows, CentredRows) else None
+            rows = {name: getattr(values, name) for name in ("data", "indices", "indptr", "shape")}
+            rows["center"] = center
+        units = self.standardization
+        return {
+            **vars(self),
+            "rows": rows,
+            "factor": self.factor[np.tril_indices(len(self.factor))],
+            "moderation": dict(vars(self.moderation)),
+            "standardization": None if units is None else {"center": units.center, "factor": units.factor},
+        }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the posterior of a state that `to_state` returned."""
         factor = np.zeros((len(state["slopes"]),) * 2)
         factor[np.tril_indices(len(factor))] = state["factor"]
-        rows = state["rows"]
+        rows, units = state["rows"], state["standardization"]
         if isinstance(rows, dict):
-            rows = csr_array((rows["data"], rows["indices"], rows["indptr"]), shape=rows["shape"])
-        return cls(rows, state["slopes"], state["alphas"], factor, Moderation(**state["moderation"]))
+            values = csr_array((rows["data"], rows["indices"], rows["indptr"]), shape=rows["shape"])
+            rows = values if rows["center"] is None else CentredRows(values, rows["center"])
+        return cls(
+            rows,
+            state["slopes"],
+            state["alphas"],
+            factor,
+            Moderation(**state["moderation"]),
+            None if units is None else Standardization(**units),
+        )
 
     def variances(
         self, coefs: list[Array], intercepts: list[Array], X: Rows, *, is_relative: bool, n_jobs: int | None
@@ -93,6 +116,9 @@ class Posterior:
         """
         network = Network.of(coefs)
         layers = network.layers(Network.join(coefs, intercepts).astype(np.float64))
+        units = self.standardization
+        if units is not None:
+            layers[0] = units.from_given(layers[0])
         n_outputs = network.layer_sizes[-1]
         directions = np.eye(n_outputs) - (1 / n_outputs if is_relative else 0)
         n_rows = max(_MAX_VALUES // max(len(self.factor), *network.layer_sizes), 1)
@@ -104,6 +130,7 @@ class Posterior:
             def compute(member: int, block: int) -> None:
                 where = slice(starts[block], starts[block] + n_rows)
                 rows = _in_float64(X[where])
+                rows = rows if units is None else units.rows(rows)
                 for output, direction in enumerate(directions):
                     tangents = Tangents.of(layers, rows, np.tile(direction, (rows.shape[0], 1)))
                     variances[where, output], prior_variances[where, output] = predictive_variances(

@@ -1,0 +1,145 @@
+"""Means and deviations of the columns, in one pass over blocks of rows."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
+
+from skrelu._core.arrays import Array, Rows
+from skrelu._core.standardization import Standardization
+from skrelu._core.threads import Team
+from skrelu._data.rows import WeightedRows
+
+_MAX_VALUES = 2**17  # of a dense block
+_MAX_SPARSE_VALUES = 2**20  # of a sparse block; it has at least as many rows as columns
+_MIN_RELATIVE_WEIGHT = 2.0**-20  # so that no column is measured on the heaviest rows alone
+_MIN_VARIANCE = 1e-280  # below, squares may have underflowed
+_ROUNDING = 4 * np.finfo(np.float64).eps  # of values; a column that varies less is constant
+
+
+@dataclass(frozen=True)
+class Moments:
+    """The moments of some rows, for each column.
+
+    Attributes
+    ----------
+    weight : float
+        The sum of the weights.
+    mean : ndarray of shape (n_features,)
+    squares : ndarray of shape (n_features,)
+        The weighted sum of the squared distances from the mean.
+    lowest, highest : ndarray of shape (n_features,)
+    """
+
+    weight: float
+    mean: Array
+    squares: Array
+    lowest: Array
+    highest: Array
+
+    @classmethod
+    def of(cls, X: Rows, weights: Array) -> Self:
+        """Measure a block of rows in float64."""
+        weight = weights.sum()
+        if sparse.issparse(X):
+            mean, variance = mean_variance_axis(X, axis=0, weights=weights)
+            return cls(weight, mean, variance * weight, *min_max_axis(X, axis=0))
+        mean = weights @ X / weight
+        distances = X - mean
+        correction = weights @ distances / weight
+        squares = weights @ np.square(distances) - weight * np.square(correction)
+        return cls(weight, mean + correction, squares, X.min(axis=0), X.max(axis=0))
+
+    def merged(self, other: Self) -> Self:
+        """Return the moments of both sets of rows.
+
+        T. F. Chan, G. H. Golub and R. J. LeVeque, 'Algorithms for computing the sample variance', The American
+        Statistician 37, 1983.
+        """
+        weight = self.weight + other.weight
+        difference = other.mean - self.mean
+        return replace(
+            self,
+            weight=weight,
+            mean=self.mean + difference * (other.weight / weight),
+            squares=self.squares + other.squares + np.square(difference) * (self.weight * other.weight / weight),
+            lowest=np.minimum(self.lowest, other.lowest),
+            highest=np.maximum(self.highest, other.highest),
+        )
+
+
+def measure_columns(rows: WeightedRows, class_weights: Array | None, n_threads: int) -> Standardization:
+    """Return the means and deviations of the columns over the selected rows, by their sample weights.
+
+    A column that is constant, to the last digits, gets the factor 0. One that has mean 0 and deviation 1 already, but
+    for rounding, stays exactly as it is.
+
+    Parameters
+    ----------
+    rows : WeightedRows
+    class_weights : ndarray of shape (n_rows,) or None
+        The factor of each selected row's weight that comes from class weights, which do not count here.
+    n_threads : int
+    """
+    weights = _sample_weights(rows, class_weights)
+    exponents = np.zeros(rows.X.shape[1], dtype=np.intp)
+    moments = _measure(rows, weights, exponents, n_threads)
+    largest = np.maximum(np.abs(moments.lowest), np.abs(moments.highest))
+    is_constant = moments.highest - moments.lowest <= _ROUNDING * largest
+    variances = moments.squares / moments.weight
+    is_wrong = ~(np.isfinite(variances) & np.isfinite(moments.mean)) | (variances < _MIN_VARIANCE)
+    if (is_wrong & ~is_constant).any():
+        # Values so large or so small that their squares are not numbers: once more, in units of their magnitude.
+        exponents = np.where(is_wrong, np.frexp(largest)[1], 0)
+        moments = _measure(rows, weights, exponents, n_threads)
+        variances = moments.squares / moments.weight
+    center = np.where(is_constant, moments.lowest, np.ldexp(moments.mean, exponents))
+    scale = np.where(is_constant, 1.0, np.ldexp(np.sqrt(variances), exponents))
+    tolerance = np.sqrt(np.finfo(rows.X.dtype).eps)
+    center[np.abs(center) <= tolerance * scale] = 0.0
+    scale[np.abs(scale - 1) <= tolerance] = 1.0
+    return Standardization(center, np.where(is_constant, 0.0, np.minimum(1 / scale, np.finfo(np.float64).max)))
+
+
+def _sample_weights(rows: WeightedRows, class_weights: Array | None) -> Array:
+    """Return relative sample weights; the lightest rows count as if they were a millionth of the heaviest."""
+    if rows.sample_weight is None:
+        return np.ones(rows.n_rows)
+    weights = rows.sample_weight[rows.numbers()]
+    if class_weights is not None:
+        weights = weights / class_weights
+    return np.maximum(weights / weights.max(), _MIN_RELATIVE_WEIGHT)
+
+
+def _measure(rows: WeightedRows, weights: Array, exponents: Array, n_threads: int) -> Moments:
+    """Return the moments of the columns divided by powers of two."""
+    X, selection = rows.X, rows.selection
+    if sparse.issparse(X):
+        n_block_rows = max(_MAX_SPARSE_VALUES * X.shape[0] // max(X.nnz, 1), X.shape[1])
+    else:
+        n_block_rows = max(_MAX_VALUES // X.shape[1], 1)
+    starts = range(0, rows.n_rows, n_block_rows)
+    parts: dict[int, Moments] = {}
+    total: list[Moments] = []
+
+    def compute(member: int, block: int) -> None:
+        where = slice(starts[block], starts[block] + n_block_rows)
+        part = X[where if selection is None else selection[where]].astype(np.float64)
+        if exponents.any():
+            if sparse.issparse(part):
+                part.data = np.ldexp(part.data, -exponents[part.indices])
+            else:
+                part = np.ldexp(part, -exponents)
+        if sparse.issparse(part):
+            part.sum_duplicates()
+        parts[block] = Moments.of(part, weights[where])
+
+    def merge(block: int) -> None:
+        part = parts.pop(block)
+        total[:] = [total[0].merged(part) if total else part]
+
+    with Team(n_threads) as team:
+        team.each_block(len(starts), compute, merge, n_ahead=2 * n_threads)
+    return total[0]
