@@ -68,7 +68,7 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         Whether each fit has standardised columns, as in DeepLogisticClassifier: by the means and deviations of its own
         training rows. 'auto' standardises if `alphas` is an integer. Alphas that you give mean the same as 1/C in
         LogisticRegressionCV, in the units of X.
-    class_weight : dict, 'balanced' or None, default=None
+    class_weight : dict, list of dict, 'balanced' or None, default=None
         Weights of the classes in every fit, as in DeepLogisticClassifier; 'balanced' counts the rows of that fit.
     max_iter : int, default=1000
         Maximum number of iterations of L-BFGS at each alpha.
@@ -181,7 +181,7 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         scoring: str | Callable[..., float] | None = None,
         refit: bool = True,
         standardize: bool | Literal["auto"] = "auto",
-        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        class_weight: Mapping[Any, float] | Sequence[Mapping[Any, float]] | Literal["balanced"] | None = None,
         max_iter: int = 1000,
         max_fun: int = 15000,
         tol: float = 1e-5,
@@ -312,7 +312,8 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         refit.end(fitted)
         self.__dict__.update(_public(fitted) | _fitted(self))
         task.end(_fitted(self))
-        warn_of_run(run, self)  # last, as the caller may turn the warning into an error
+        # Last, as the caller may turn the warning into an error.
+        warn_of_run(run, self, is_standardised=whole.standardization is not None)
 
     def _check_parameters(self) -> DeepLogisticClassifier:
         """Check the parameters of DeepLogisticClassifier, and `refit`; return the estimator of each fit."""
