@@ -1,7 +1,7 @@
 """The network and the labels that the attributes of an estimator describe, written by a fit or set by hand.
 
-The weights decide. `n_outputs_`, `n_layers_` and `n_features_in_` need not be there, and where the weights say otherwise
-they are those of an earlier fit and do not count.
+The weights decide. `n_outputs_`, `n_layers_` and `n_features_in_` need not be there. Where the weights say otherwise,
+they are of an earlier fit and do not count.
 """
 
 from typing import Any, NamedTuple
@@ -72,7 +72,8 @@ def read_network(estimator: Any) -> FittedNetwork:
         activation = getattr(estimator, "out_activation_", "softmax") if is_of_these else "softmax"
         if activation not in ("softmax", "logistic"):
             raise ValueError(
-                f"out_activation_ must be 'softmax' for classes or 'logistic' for multilabel targets, got {activation!r}."
+                "out_activation_ must be 'softmax' for classes or 'logistic' for multilabel targets, got "
+                f"{activation!r}."
             )
     return FittedNetwork(coefs, intercepts, Labels.fitted(classes, n_outputs, activation))
 

@@ -157,8 +157,8 @@ class Predictor(ClassifierMixin, Persistent):
         n_hidden = len(network.coefs) - 1
         if n_hidden:
             raise AttributeError(
-                f"{name} is for networks without a hidden layer (hidden_layer_sizes=()). This one has {n_hidden} hidden "
-                "layer(s), with its weights in coefs_ and intercepts_."
+                f"{name} is for networks without a hidden layer (hidden_layer_sizes=()). This one has {n_hidden} of "
+                "them, and its weights are coefs_ and intercepts_."
             )
         return network
 

@@ -418,3 +418,38 @@ class TestRegister:
         code = "import sys, skrelu, skrelu.onnx; sys.exit('skl2onnx' in sys.modules or 'onnx' in sys.modules)"
         root = Path(skrelu.__file__).parents[1]
         subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": str(root)})
+
+
+class TestWeightsSetByHand:
+    @pytest.mark.parametrize("hidden", [(), (6, 4)])
+    @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+    def test_nothing_else_is_needed(self, kind, hidden):
+        X, _ = load(kind)
+        model, expected = DeepLogisticClassifier(), fitted(kind, hidden)
+        model.coefs_ = [coef.tolist() for coef in expected.coefs_]
+        model.intercepts_ = [intercept.tolist() for intercept in expected.intercepts_]
+        model.classes_ = expected.classes_
+        if kind == "multilabel":
+            model.out_activation_ = "logistic"
+        label, probabilities = session(model, X, {"zipmap": False}).run(None, {"X": X})
+        assert_array_equal(label, expected.predict(X))
+        assert_allclose(probabilities, expected.predict_proba(X), atol=1e-12)
+
+    def test_attributes_of_an_earlier_fit_do_not_count(self):
+        X, _ = load("multiclass")
+        expected = fitted("multiclass")
+        model = small(()).fit(*load("binary"))
+        model.coefs_, model.intercepts_, model.classes_ = expected.coefs_, expected.intercepts_, expected.classes_
+        label, probabilities = session(model, X, {"zipmap": False}).run(None, {"X": X})
+        assert_array_equal(label, expected.predict(X))
+        assert_allclose(probabilities, expected.predict_proba(X), atol=1e-12)
+
+    def test_what_is_missing_or_not_finite_is_named(self):
+        X = np.eye(3)
+        model = DeepLogisticClassifier()
+        model.coefs_, model.classes_ = [np.full((3, 1), np.nan)], np.array([0, 1])
+        with pytest.raises(NotFittedError, match="has no intercepts_"):
+            to_onnx(model, X)
+        model.intercepts_ = [np.zeros(1)]
+        with pytest.raises(ValueError, match=r"coefs_\[0\] holds numbers that are not finite"):
+            to_onnx(model, X)
