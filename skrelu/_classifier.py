@@ -33,6 +33,7 @@ from skrelu._fit.strategy import FixedAlpha, Strategy
 from skrelu._fitted import FittedNetwork
 from skrelu._laplace.evidence import Evidence
 from skrelu._predictor import Predictor
+from skrelu._warnings import warn_caller
 
 # With fewer rows than this, early_stopping="auto" would hold out fewer than 20 by default: docs/decisions/0003 has the
 # measurements.
@@ -405,7 +406,10 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         holds_out = validation is None and self._holds_out(network, training, labels)
         if holds_out:
             training = in_canonical_order(training, merge=False)
+            problem_of_size = hold_out_problem(training, labels, self.validation_fraction)
             training, validation = hold_out(training, labels, self.validation_fraction, random_state)
+            if problem_of_size is not None:
+                warn_caller(problem_of_size, UserWarning)
         if isinstance(self.alpha, str):
             training = table.counted_as_rows(training)
             warn_of_weights(training, labels)
@@ -488,8 +492,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         n_features, *sizes, _ = Network.of(before.coefs).layer_sizes
         if n_features != network.layer_sizes[0]:
             raise ValueError(
-                f"X has {network.layer_sizes[0]} features, but {type(self).__name__} is expecting {n_features} features "
-                "as input."
+                f"X has {network.layer_sizes[0]} features, but {type(self).__name__} is expecting {n_features} "
+                "features as input."
             )
         if tuple(sizes) != network.layer_sizes[1:-1]:
             raise ValueError(

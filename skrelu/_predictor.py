@@ -211,9 +211,9 @@ class Predictor(ClassifierMixin, Persistent):
         if getattr(self, "n_features_in_", None) == network.n_features:
             return self
         other = object.__new__(type(self))
-        vars(other).update(vars(self), n_features_in_=network.n_features)
+        other.__dict__.update(vars(self), n_features_in_=network.n_features)
         if len(getattr(other, "feature_names_in_", ())) != network.n_features:
-            vars(other).pop("feature_names_in_", None)
+            other.__dict__.pop("feature_names_in_", None)
         return other
 
     def __sklearn_tags__(self) -> Tags:

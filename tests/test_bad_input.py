@@ -76,10 +76,14 @@ def test_validation_data_without_early_stopping():
 
 
 def test_validation_sets_that_are_too_small():
-    with pytest.raises(ValueError, match=r"too small, .*: validation_fraction=0\.01 of 40 rows"):
-        DeepLogisticClassifier(early_stopping=True, validation_fraction=0.01).fit(X, Y)
-    with pytest.raises(ValueError, match="too small"):
-        DeepLogisticClassifier(early_stopping=True).fit(X, np.arange(40) % 5)
+    model = DeepLogisticClassifier((4,), alpha=1.0, early_stopping=True, random_state=0)
+    with pytest.warns(UserWarning, match=r"too small, .*: validation_fraction=0\.1 of 40 rows in 5 .* holds out 4\."):
+        model.fit(X, np.arange(40) % 5)
+    assert len(model.validation_scores_) == model.n_iter_
+    assert np.isfinite(model.best_validation_score_)
+    with pytest.raises(ValueError, match=r"too small, .*: validation_fraction=0\.1 of 10 rows in 10 .* holds out 0\."):
+        model.fit(X[:10], np.arange(10))
+    assert model.classes_.tolist() == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "decision_function"])

@@ -336,8 +336,26 @@ class TestEarlyStopping:
         assert (
             DeepLogisticClassifier((5,), alpha=10, max_iter=5000, random_state=0).fit(X, y).validation_scores_ is None
         )
-        with pytest.raises(ValueError, match="validation set is too small"):
-            DeepLogisticClassifier((5,), early_stopping=True).fit(X, y)
+        with pytest.warns(UserWarning, match="validation set is too small, .* 300 class.* holds out 60"):
+            model = DeepLogisticClassifier((5,), alpha=10, early_stopping=True, random_state=0).fit(X, y)
+        assert model.validation_scores_ is not None
+        assert len(model.classes_) == 300
+
+    @pytest.mark.parametrize("name", ["binary", "multiclass", "multilabel"])
+    def test_a_caller_who_asks_for_it_gets_it_on_few_rows_with_a_warning(self, name):
+        """Nine rows are enough: one is held out, whatever its class, and the warning names the line of the caller."""
+        X, y = load(name)
+        rows = np.linspace(0, len(y) - 1, 9).astype(int)
+        X, y = X[rows], y[rows]
+        model = DeepLogisticClassifier((5,), alpha=1.0, early_stopping=True, random_state=0)
+        if name == "multilabel":
+            model.fit(X, y)
+        else:
+            with pytest.warns(UserWarning, match="too small, .*validation_fraction=0.1 of 9 rows") as caught:
+                model.fit(X, y)
+            assert caught[0].filename == __file__
+        assert len(model.validation_scores_) == model.n_iter_
+        assert model.classes_.tolist() == list(range({"binary": 2, "multiclass": 3, "multilabel": y.shape[-1]}[name]))
 
     def test_class_weights_count_in_validation_too(self):
         X, y = self.noisy()

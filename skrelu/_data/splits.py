@@ -15,16 +15,22 @@ Fold = tuple[Array, Array]
 
 
 def hold_out_problem(rows: WeightedRows, labels: Labels, fraction: float) -> str | None:
-    """Return why `fraction` of the rows cannot be held out, None if it can: each part needs a row for each class."""
-    n_held_out = int(np.ceil(fraction * rows.n_rows))
-    n_needed = 1 if labels.is_multilabel else len(labels.classes)
-    if min(n_held_out, rows.n_rows - n_held_out) >= n_needed:
+    """Return why a part of the rows is too small if `fraction` is held out, None if both have a row for each class."""
+    n_wanted, n_held_out, n_classes = _sizes(rows, labels, fraction)
+    if min(n_held_out, rows.n_rows - n_wanted) >= n_classes:
         return None
     return (
         f"The validation set is too small, or leaves too little: validation_fraction={fraction} of {rows.n_rows} rows "
-        f"in {n_needed} class(es). Change validation_fraction, add rows, pass X_val and y_val, or set "
-        "early_stopping=False."
+        f"in {n_classes} class(es) holds out {n_held_out}. Change validation_fraction, add rows, pass X_val and y_val, "
+        "or set early_stopping=False."
     )
+
+
+def _sizes(rows: WeightedRows, labels: Labels, fraction: float) -> tuple[int, int, int]:
+    """Return how many rows `fraction` asks for, how many are held out, and the number of rows that training keeps."""
+    n_wanted = int(np.ceil(fraction * rows.n_rows))
+    n_kept = 1 if labels.is_multilabel else len(labels.classes)
+    return n_wanted, min(n_wanted, rows.n_rows - n_kept), n_kept
 
 
 def hold_out(
@@ -32,19 +38,19 @@ def hold_out(
 ) -> tuple[WeightedRows, WeightedRows]:
     """Hold out `fraction` of the selected rows, as nearly as possible in the proportions of the classes.
 
-    The first part returned is the training rows, with a row of each class at least; the second is the rows held out.
-    Both share X and keep the order of the rows. Only row numbers are drawn, class by class, in about 20 bytes a row
-    (scikit-learn's splitters take 100). Multilabel rows are drawn without regard to their labels.
+    Where this would take the last row of a class from training, fewer are held out; `hold_out_problem` tells. The first
+    part returned is the training rows, with a row of each class at least; the second is the rows held out. Both share X
+    and keep the order of the rows. Only row numbers are drawn, class by class, in about 20 bytes a row (scikit-learn's
+    splitters take 100). Multilabel rows are drawn without regard to their labels.
 
     Raises
     ------
     ValueError
-        If there are too few rows for that.
+        If no row can be held out.
     """
-    problem = hold_out_problem(rows, labels, fraction)
-    if problem is not None:
-        raise ValueError(problem)
-    n_held_out = int(np.ceil(fraction * rows.n_rows))
+    _, n_held_out, _ = _sizes(rows, labels, fraction)
+    if not n_held_out:
+        raise ValueError(hold_out_problem(rows, labels, fraction))
     is_held_out = np.zeros(rows.n_rows, dtype=bool)
     if labels.is_multilabel:
         is_held_out[random_state.permutation(rows.n_rows)[:n_held_out]] = True

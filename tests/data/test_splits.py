@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -67,14 +68,39 @@ def test_multilabel_rows_are_held_out_too():
     assert_array_equal(np.sort(np.r_[trained.selection, held_out.selection]), np.arange(100))
 
 
-@pytest.mark.parametrize(("y", "fraction"), [([0, 1, 2] * 5, 0.1), ([0, 1, 2] * 5, 0.95), ([0, 1] * 3, 0.01)])
-def test_a_validation_set_that_is_too_small_or_too_large_is_refused(y, fraction):
+@pytest.mark.parametrize(
+    ("y", "fraction", "n_held_out"),
+    [
+        ([0, 1, 2] * 5, 0.1, 2),
+        ([0, 1, 2] * 5, 0.95, 12),
+        ([0, 1] * 3, 0.01, 1),
+        ([0] * 8 + [1], 0.1, 1),
+        ([0, 0, 1, 2, 3], 0.5, 1),
+    ],
+)
+def test_of_few_rows_are_held_out_those_that_can_be(y, fraction, n_held_out):
+    """Training keeps a row of each class; validation need not have one."""
     y = np.array(y)
     labels = Labels.of(y, None)
     rows = WeightedRows(np.zeros((len(y), 1)), labels.encode(y))
-    assert hold_out_problem(rows, labels, fraction) is not None
-    with pytest.raises(ValueError, match=f"too small, or leaves too little: validation_fraction={fraction}"):
-        hold_out(rows, labels, fraction, np.random.RandomState(0))
+    problem = hold_out_problem(rows, labels, fraction)
+    message = (
+        f"too small, or leaves too little: validation_fraction={fraction} of {len(y)} rows .* holds out {n_held_out}"
+    )
+    assert re.search(message, problem)
+    trained, held_out = hold_out(rows, labels, fraction, np.random.RandomState(0))
+    assert held_out.n_rows == n_held_out
+    assert_array_equal(np.sort(np.r_[trained.selection, held_out.selection]), np.arange(len(y)))
+    assert_array_equal(np.unique(y[trained.selection]), np.unique(y))
+
+
+@pytest.mark.parametrize("y", [[0, 1], [2, 0, 1], [[1, 0]]])
+def test_the_only_row_of_each_class_is_not_held_out(y):
+    y = np.array(y)
+    labels = Labels.of(y, None)
+    rows = WeightedRows(np.zeros((len(y), 1)), labels.encode(y))
+    with pytest.raises(ValueError, match=r"too small, or leaves too little: .* holds out 0\. .*early_stopping=False"):
+        hold_out(rows, labels, 0.1, np.random.RandomState(0))
 
 
 @pytest.mark.parametrize(("fraction", "expected"), [(0.13, False), (0.2, True), (0.8, True), (0.81, False)])
