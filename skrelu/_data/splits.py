@@ -139,6 +139,15 @@ def split_folds(
     return folds
 
 
+def describe_lack(labels: Labels, targets: Array) -> str:
+    """Return what test rows with these targets lack, as the end of a sentence; '' if they lack nothing."""
+    if labels.is_multilabel:
+        columns = np.flatnonzero((targets == targets[:1]).all(axis=0)).tolist()
+        return f", which hold only one of 0 and 1 in the columns {columns} of y" if columns else ""
+    missing = np.delete(labels.classes, np.unique(labels.class_indices(targets))).tolist()
+    return f", which hold no row of the classes {missing}" if missing else ""
+
+
 def _default_n_folds(y: Array, labels: Labels) -> int:
     if labels.is_multilabel:
         return min(5, y.shape[0])

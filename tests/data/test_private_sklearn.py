@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, check_scoring, get_scorer, make_scorer
+from sklearn.metrics import accuracy_score, check_scoring, f1_score, get_scorer, make_scorer
 
-from skrelu._data.private_sklearn import _check_method_params, _check_sample_weight, scorer_takes_weights
+from skrelu._data.private_sklearn import (
+    _check_method_params,
+    _check_sample_weight,
+    _raise_for_params,
+    scorer_takes_weights,
+    scorer_with_labels,
+)
 
 
 def unweighted_metric(y_true, y_pred):
@@ -57,3 +63,38 @@ def test_weights_become_one_number_for_each_row():
     assert weights.tolist() == [1.0, 2.0]
     with pytest.raises(ValueError, match=r"sample_weight.shape == \(3,\)"):
         _check_sample_weight(np.ones(3), np.zeros((2, 1)), dtype=np.float64)
+
+
+def with_labels(y_true, y_pred, labels=None, pos_label=1):
+    return 0.0
+
+
+@pytest.mark.parametrize(
+    ("scorer", "classes", "expected"),
+    [
+        (get_scorer("neg_log_loss"), [3, 4, 5], {"labels": [3, 4, 5]}),
+        (get_scorer("neg_brier_score"), ["a", "b"], {"labels": ["a", "b"], "pos_label": "b"}),
+        (get_scorer("neg_brier_score"), ["a", "b", "c"], {"labels": ["a", "b", "c"]}),
+        (get_scorer("f1_macro"), [0, 1], {"labels": [0, 1], "pos_label": None, "average": "macro"}),
+        (make_scorer(f1_score, average="micro"), [0, 1], {"labels": [0, 1], "pos_label": None, "average": "micro"}),
+        (make_scorer(with_labels, labels=[7]), [0, 1], {"labels": [7], "pos_label": 1}),
+        (get_scorer("accuracy"), [0, 1], {}),
+    ],
+)
+def test_a_scorer_gets_the_labels_that_its_metric_takes(scorer, classes, expected):
+    before = dict(scorer._kwargs)
+    told = scorer_with_labels(scorer, np.array(classes))
+    assert {name: np.asarray(value).tolist() for name, value in told._kwargs.items()} == expected
+    assert scorer._kwargs == before
+    assert type(told) is type(scorer)
+
+
+@pytest.mark.parametrize("scorer", [plain, check_scoring(LogisticRegression())])
+def test_another_scorer_is_left_as_it_is(scorer):
+    assert scorer_with_labels(scorer, np.array([0, 1])) is scorer
+
+
+def test_metadata_without_routing():
+    _raise_for_params({}, LogisticRegression(), "fit")
+    with pytest.raises(ValueError, match="enable_metadata_routing=True"):
+        _raise_for_params({"groups": [1]}, LogisticRegression(), "fit")
