@@ -8,6 +8,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+from scipy import sparse
 from sklearn.datasets import load_iris, load_wine
 from sklearn.preprocessing import scale
 
@@ -33,6 +34,11 @@ def fitted_models():
     early = DeepLogisticClassifier((5,), alpha=0.1, early_stopping=True, random_state=0)
     yield "early_stopping_float32", early.fit(X32, y), X32
     yield "cv", DeepLogisticClassifierCV((3,), alphas=3, cv=2, random_state=0).fit(X, y), X
+    raw = load_wine().data[1::4]  # in its own units
+    laplace = DeepLogisticClassifier((4,), predictive="laplace", random_state=0)
+    yield "raw_laplace", laplace.fit(raw, raw[:, 0] > 13), raw
+    laplace = DeepLogisticClassifier((4,), predictive="laplace", random_state=0)
+    yield "raw_sparse_laplace", laplace.fit(sparse.csr_array(raw), raw[:, 0] > 13), raw
 
 
 def save(folder):

@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler, scale
 
 import skrelu
 from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV, _persistence
+from skrelu._core.arrays import CentredRows
 from skrelu._laplace.posterior import NoPosterior, Posterior
 from tests.save_models import SAVED, fitted_models
 
@@ -71,7 +72,9 @@ def models():
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
-    "kind", ["binary", "logistic", "multinomial", "multilabel_laplace", "early_stopping_float32", "cv"]
+    "kind",
+    ["binary", "logistic", "multinomial", "multilabel_laplace", "early_stopping_float32", "cv"]
+    + ["raw_laplace", "raw_sparse_laplace"],
 )
 def test_the_same_comes_back(models, kind, way, tmp_path):
     model, rows = models[kind]
@@ -199,10 +202,11 @@ def test_a_pipeline_needs_trust_in_skrelu_only(tmp_path):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", [sparse.csr_array, sparse.csr_matrix])
 def test_the_posterior_of_sparse_rows_comes_back(kind, way, tmp_path):
+    """The rows of the posterior have standardised columns: sparse, and a center."""
     rows = kind(np.where(X > 1, X, 0))
     model = DeepLogisticClassifier((3,), predictive="laplace", random_state=0).fit(rows, y)
     loaded = way(model, tmp_path)
-    assert sparse.issparse(loaded._posterior.rows)
+    assert isinstance(loaded._posterior.rows, CentredRows)
     for some in (rows, rows.toarray()):
         assert_array_equal(loaded.predict_proba(some), model.predict_proba(some))
 
@@ -232,6 +236,49 @@ def test_before_format_3_the_variances_were_laplace_s_own(release):
         assert model.laplace_scale_ == (None if model.log_evidence_ is None else 1.0)
     assert models["multinomial"].laplace_scale_ == 1.0
     assert models["cv"].laplace_scale_ is None
+
+
+@pytest.mark.parametrize("release", ["0.1.0", "0.1.0-format2", "0.1.0-format3"])
+def test_before_format_4_columns_had_the_units_of_the_data(release):
+    """A warm start goes on in those units, as the release did that saved the model."""
+    for path in (SAVED / release).glob("*.joblib"):
+        model = joblib.load(path)
+        assert model.standardize is False
+        assert model.feature_mean_ is model.feature_scale_ is None
+        if isinstance(model._posterior, Posterior):
+            assert model._posterior.standardization is None
+    unfitted = DeepLogisticClassifier()
+    state = {name: value for name, value in unfitted.get_params().items() if name != "standardize"}
+    unfitted.__setstate__(state | {"_saved_by": {"skrelu": "0.1.0", "format": 3}})
+    assert unfitted.standardize is False
+    assert not attributes(unfitted)
+
+
+def test_a_sparse_posterior_of_format_3_has_no_center():
+    rows = sparse.csr_array(np.where(X > 1, X, 0))
+    model = DeepLogisticClassifier((3,), predictive="laplace", standardize=False, random_state=0).fit(rows, y)
+    state = model.__getstate__()
+    state["_saved_by"] = {"skrelu": "0.1.0", "format": 3}
+    del state["standardize"], state["feature_mean_"], state["feature_scale_"]
+    del state["_posterior"]["standardization"], state["_posterior"]["rows"]["center"]
+    loaded = DeepLogisticClassifier()
+    loaded.__setstate__(state)
+    assert sparse.issparse(loaded._posterior.rows)
+    assert_array_equal(loaded.predict_proba(rows), model.predict_proba(rows))
+
+
+@pytest.mark.parametrize(("name", "is_sparse"), [("raw_laplace", False), ("raw_sparse_laplace", True)])
+def test_models_of_format_4_know_the_columns_of_their_fit(name, is_sparse):
+    said = np.load(SAVED / "0.1.0-format4" / "said.npz")
+    model = joblib.load(SAVED / "0.1.0-format4" / f"{name}.joblib")
+    assert model.standardize == "auto"
+    raw = said[f"{name}_X"]
+    assert_allclose(model.feature_mean_, raw.mean(axis=0), rtol=1e-13)
+    assert_allclose(model.feature_scale_, raw.std(axis=0), rtol=1e-13)
+    posterior = model._posterior
+    assert isinstance(posterior.rows, CentredRows) is is_sparse
+    assert_array_equal(posterior.standardization.center, model.feature_mean_)
+    assert_array_equal(posterior.standardization.scale, model.feature_scale_)
 
 
 def test_a_skops_file_of_the_first_format_loads():
@@ -280,7 +327,7 @@ def test_a_newer_file_is_refused_when_it_is_loaded(models, tmp_path, monkeypatch
     monkeypatch.setattr(_persistence, "FORMAT", 7)
     joblib.dump(models["binary"][0], tmp_path / "newer.joblib")
     monkeypatch.undo()
-    with pytest.raises(ValueError, match=r"in format 7.* reads formats 1 to 3"):
+    with pytest.raises(ValueError, match=r"in format 7.* reads formats 1 to 4"):
         joblib.load(tmp_path / "newer.joblib")
 
 

@@ -2,7 +2,7 @@
 
 Inputs are dense, sparse, or sparse and centred. For centred rows, z - 1 m^T takes the place of z:
 
-    (z - 1 m^T) D (y - 1 m^T)^T = z D y^T - (z D m) 1^T - 1 (y D m)^T + m^T D m
+    (z - 1 m^T) D y^T = z D y^T - 1 (y D m)^T
 """
 
 import numpy as np
@@ -19,21 +19,17 @@ def inner_products(z: Inputs, y: Inputs, alpha: Array) -> Array:
     Parameters
     ----------
     z, y : {ndarray, CSR matrix, CentredRows} of shape (n, n_features), (n_others, n_features)
-        Both of the same kind and, if centred, with the same center.
+        Each of any kind: a model of sparse rows also predicts for dense ones.
     alpha : number or ndarray of shape (n_features,)
 
     Returns
     -------
     products : ndarray of shape (n, n_others)
     """
-    if isinstance(z, CentredRows) and isinstance(y, CentredRows):
-        weighted = z.center / alpha
-        products = inner_products(z.values, y.values, alpha)
-        products -= (z.values @ weighted)[:, np.newaxis]
-        products += z.center @ weighted - y.values @ weighted
-        return products
-    assert not isinstance(z, CentredRows), "both are centred, or neither"
-    assert not isinstance(y, CentredRows), "both are centred, or neither"
+    if isinstance(z, CentredRows):
+        return inner_products(z.values, y, alpha) - y @ (z.center / alpha)
+    if isinstance(y, CentredRows):
+        return inner_products(z, y.values, alpha) - np.reshape(z @ (y.center / alpha), (-1, 1))
     if np.ndim(alpha) == 0:
         scaled = z / alpha
     else:
