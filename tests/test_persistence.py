@@ -73,8 +73,16 @@ def models():
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     "kind",
-    ["binary", "logistic", "multinomial", "multilabel_laplace", "early_stopping_float32", "cv"]
-    + ["raw_laplace", "raw_sparse_laplace"],
+    [
+        "binary",
+        "logistic",
+        "multinomial",
+        "multilabel_laplace",
+        "early_stopping_float32",
+        "cv",
+        "raw_laplace",
+        "raw_sparse_laplace",
+    ],
 )
 def test_the_same_comes_back(models, kind, way, tmp_path):
     model, rows = models[kind]

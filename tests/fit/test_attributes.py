@@ -22,6 +22,7 @@ from skrelu._laplace.posterior import NoPosterior, Posterior
 from tests.problems import KINDS, make_fit_problem, make_problem
 
 NETWORK_NAMES = {"classes_", "n_layers_", "n_outputs_", "out_activation_", "coefs_", "intercepts_", "_posterior"}
+NETWORK_NAMES |= {"feature_mean_", "feature_scale_"}
 RECORD_NAMES = {"loss_", "best_loss_", "loss_curve_", "validation_scores_", "best_validation_score_", "n_iter_"}
 RECORD_NAMES |= {"optimize_result_"}
 EVIDENCE_NAMES = {"alpha_", "log_evidence_", "n_effective_parameters_", "evidence_curve_", "feature_relevance_"}

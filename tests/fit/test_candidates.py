@@ -660,7 +660,9 @@ class TestCleanTable:
         monkeypatch.setattr(Judgement, "is_better_than", lambda *_: next(verdicts, False))
         model = self.fit(X, y)
         weights = [model.alpha_[:-1, np.newaxis], model.alpha_[-1]]
-        penalty = sum((alpha * coef**2).sum() for alpha, coef in zip(weights, model.coefs_, strict=True)) / 2
+        # The scaler has seen all rows, and the fit standardises by its own: alpha is that of these weights.
+        coefs = [model.coefs_[0] * model.feature_scale_[:, np.newaxis], *model.coefs_[1:]]
+        penalty = sum((alpha * coef**2).sum() for alpha, coef in zip(weights, coefs, strict=True)) / 2
         log_p = model.predict_log_proba(X)[np.arange(len(y)), y]
         assert_allclose(model.loss_, (penalty - log_p.sum()) / len(y), rtol=1e-9)
         assert len(model.loss_curve_) == model.n_iter_

@@ -27,7 +27,7 @@ def make_posterior(problem, grouping="feature", container=np.asarray, dtype=np.f
     G = literal.curvature(problem.W, problem.intercepts, problem.X, problem.is_multinomial)
     alpha_of_each = alphas[literal.group_of_each_weight(problem.W, grouping)]
     moderation = Moderation(0.1, np.arange(1.0, 1 + datafit.network.layer_sizes[-1]))
-    return Posterior.of(curvature, np.dtype(dtype), moderation), np.linalg.inv(G + np.diag(alpha_of_each))
+    return Posterior.of(curvature, np.dtype(dtype), moderation, None), np.linalg.inv(G + np.diag(alpha_of_each))
 
 
 def both_variances(posterior, problem, X, is_relative=False, n_jobs=1):
@@ -129,9 +129,11 @@ class TestState:
         problem = make_problem("multiclass", (4,))
         for container in (np.asarray, sparse.csr_array):
             state = make_posterior(problem, container=container)[0].to_state()
-            assert set(state) == {"rows", "slopes", "alphas", "factor", "moderation"}
+            assert set(state) == {"rows", "slopes", "alphas", "factor", "moderation", "standardization"}
             assert set(state["moderation"]) == {"scale", "reach"}
-            rows = state["rows"] if isinstance(state["rows"], dict) else {"rows": state["rows"]}
+            assert state["standardization"] is None
+            rows = dict(state["rows"]) if isinstance(state["rows"], dict) else {"rows": state["rows"]}
+            assert rows.pop("center", None) is None
             parts = [*rows.values(), state["slopes"], *state["alphas"], state["factor"], *state["moderation"].values()]
             assert {type(part) for part in parts} <= {np.ndarray, np.float64, float, tuple}
             assert isinstance(state["rows"], dict) == (container is sparse.csr_array)
