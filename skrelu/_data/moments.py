@@ -100,7 +100,7 @@ def measure_columns(rows: WeightedRows, class_weights: Array | None, n_threads: 
     tolerance = np.sqrt(np.finfo(rows.X.dtype).eps)
     center[np.abs(center) <= tolerance * scale] = 0.0
     scale[np.abs(scale - 1) <= tolerance] = 1.0
-    return Standardization(center, np.where(is_constant, 0.0, np.minimum(1 / scale, np.finfo(np.float64).max)))
+    return Standardization(center, np.where(is_constant, 0.0, np.minimum(1 / scale, np.finfo(rows.X.dtype).max * 2.0**-32)))
 
 
 def _sample_weights(rows: WeightedRows, class_weights: Array | None) -> Array:
