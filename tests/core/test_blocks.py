@@ -52,3 +52,31 @@ def test_block_size_depends_on_shapes_alone():
     assert choose_block_rows((30, 10, 1), dense, 300) == 300
     wide = sparse.random_array((1000, 20_000), density=5e-4, format="csr", rng=np.random.default_rng(0))
     assert choose_block_rows((20_000, 100, 1), wide, 10**6) > 4096
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("selection", [None, np.array([3, 1, 9, 4])])
+@pytest.mark.parametrize("max_rows", [3, 100])
+def test_dense_rows_are_centred_when_they_are_loaded(max_rows, selection, dtype):
+    """In float64, whatever the dtype: of 1.6e9 +- 1 nothing would be left in float32."""
+    center = np.array([1.6e9, -3.0])
+    X = center + np.random.RandomState(0).randn(10, 2)
+    blocks = RowBlocks(X, max_rows=max_rows, selection=selection, center=center)
+    kept, expected = X.copy(), X - center
+    loaded = []
+    for block in range(len(blocks)):
+        where = blocks.place(block)
+        out = np.ones((where.stop - where.start, 3), dtype=dtype)
+        loaded.append(blocks.load(block, out)[:, :-1])
+        assert (out[:, -1] == 1).all()
+    expected = expected if selection is None else expected[selection]
+    assert_array_equal(np.vstack(loaded), expected.astype(dtype))
+    assert_array_equal(X, kept)
+    assert_array_equal(blocks.take(np.array([2, 0])), (X if selection is None else X[selection])[[2, 0]])
+
+
+def test_a_memory_map_is_centred_block_by_block(tmp_path):
+    np.save(tmp_path / "X.npy", 100 + np.arange(20, dtype=np.float32).reshape(10, 2))
+    X = np.load(tmp_path / "X.npy", mmap_mode="r")
+    blocks = RowBlocks(X, max_rows=4, center=np.array([100.0, 101.0]))
+    assert_array_equal(load_all(blocks, 2), np.arange(0.0, 20, 2)[:, np.newaxis] * [1, 1])
