@@ -9,9 +9,12 @@ from threadpoolctl import threadpool_limits
 from skrelu._core.datafit import Datafit
 from skrelu._core.losses import BinaryLoss
 from skrelu._core.network import Network
+from skrelu._core.standardization import Standardization
 from skrelu._core.threads import Team
 from skrelu._data.labels import Labels
 from tests import literal
+from tests.problems import KINDS, make_problem
+from tests.problems import make_datafit as make_datafit_of
 
 
 def make_datafit(team, n_samples=3000, hidden=(20,), dtype=np.float64, seed=0, **options):
@@ -156,3 +159,157 @@ def test_labels_and_losses_of_all_kinds_meet():
         with Team(1) as team:
             datafit = Datafit(network, labels.loss, X, labels.encode(y), team=team)
             assert_allclose(datafit.value(np.zeros(network.n_parameters)), expected, rtol=1e-14)
+
+
+# The distance of the means from 0, in deviations: blocks are centred beyond 2**10, and the only block always.
+NEAR, FAR = 20.0, 1e5
+CASES = [
+    (n_blocks, distance, container)
+    for n_blocks in ("one", "many")
+    for distance, container in [(NEAR, np.asarray), (FAR, np.asarray), (NEAR, sparse.csr_array)]
+]
+
+
+class TestStandardization:
+    """Against the data term of rows that are standardised explicitly, at the same parameters."""
+
+    @pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{case[1]:g}-{case[2].__name__}")
+    def case(self, request, monkeypatch):
+        n_blocks, distance, container = request.param
+        if n_blocks == "many":
+            monkeypatch.setattr("skrelu._core.datafit.choose_block_rows", lambda *shapes: 50)
+        return distance, container
+
+    @staticmethod
+    def standardized_problem(kind, hidden, distance, n_samples=203):
+        """Return a problem of standardised rows, those rows in other units, and these units.
+
+        The last column is constant: it has the factor 0, and is 0 if it is standardised.
+        """
+        problem = make_problem(kind, hidden, n_samples=n_samples, n_features=5)
+        scale = np.array([2.0**-20, 1.0, 2.0**10, 4.0, 1.0])
+        center = scale * np.round(distance * np.array([1.0, -0.3, 0.7, 0.0, 0.5]))
+        # Multiples of 2**-20 deviations, so that units change no digit.
+        Z = np.round(problem.X * 2**20) / 2**20 * (np.arange(5) < 4)
+        problem.X = Z
+        X = center + Z * scale
+        assert_array_equal((X - center) / scale, Z)
+        return problem, X, Standardization(center, np.where(np.arange(5) < 4, 1 / scale, 0.0))
+
+    def make_both(self, kind, hidden, case, team, **options):
+        distance, container = case
+        problem, X, units = self.standardized_problem(kind, hidden, distance)
+        expected, parameters = make_datafit_of(problem, team, **options)
+        actual, _ = make_datafit_of(problem, team, container(X), standardization=units, **options)
+        is_centred = container is np.asarray and (distance == FAR or len(actual._blocks) == 1)
+        assert (actual._blocks._center is not None) is is_centred
+        return actual, expected, parameters
+
+    @pytest.mark.parametrize("options", ["plain", "weighted", "selected"])
+    @pytest.mark.parametrize("hidden", [(), (6,), (5, 4, 3)])
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_value_and_gradient(self, kind, hidden, options, case):
+        rng = np.random.RandomState(1)
+        given = {} if options == "plain" else {"sample_weight": rng.randint(0, 4, 203) * rng.rand(203)}
+        if options == "selected":
+            given["selection"] = rng.permutation(203)[:120]
+        with Team(1) as team:
+            actual, expected, parameters = self.make_both(kind, hidden, case, team, **given)
+            value, gradient = actual.value_and_gradient(parameters)
+            expected_value, expected_gradient = expected.value_and_gradient(parameters)
+            assert actual.value(parameters) == value
+        assert_allclose(value, expected_value, rtol=1e-9)
+        assert_allclose(gradient, expected_gradient, rtol=1e-9, atol=1e-9 * np.abs(expected_gradient).max())
+        assert not actual.network.layers(gradient)[0][4].any()  # of the constant column
+
+    @pytest.mark.parametrize("hidden", [(), (4, 3)])
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_the_gradient_is_that_of_the_value(self, kind, hidden, case):
+        with Team(1) as team:
+            datafit, _, parameters = self.make_both(kind, hidden, case, team)
+            _, gradient = datafit.value_and_gradient(parameters)
+            expected = literal.central_differences(datafit.value, parameters)
+        assert_allclose(gradient, expected, atol=1e-7 * max(np.abs(expected).max(), 1))
+
+    def test_the_number_of_threads_changes_no_bit(self, case):
+        answers = []
+        for n_threads in (1, 2, 3):
+            with Team(n_threads) as team:
+                datafit, _, parameters = self.make_both("multiclass", (6,), case, team)
+                answers.append(
+                    (*datafit.value_and_gradient(parameters), datafit.sample_terms(parameters, 90, 0).slopes)
+                )
+        for answer in answers[1:]:
+            for actual, expected in zip(answer, answers[0], strict=True):
+                assert_array_equal(actual, expected)
+
+    @pytest.mark.parametrize("hidden", [(), (6,), (5, 4)])
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("n_terms", [40, 10**6])
+    def test_terms(self, kind, hidden, n_terms, case):
+        """The same terms are drawn, with the same probabilities."""
+        with Team(1) as team:
+            actual, expected, parameters = self.make_both(kind, hidden, case, team)
+            actual, expected = (datafit.sample_terms(parameters, n_terms, 3) for datafit in (actual, expected))
+        assert_array_equal(actual.numbers, expected.numbers)
+        assert_allclose(actual.inclusion, expected.inclusion, rtol=1e-9)
+        assert_allclose(actual.slopes, expected.slopes, rtol=1e-8, atol=1e-10)
+        assert_allclose(actual.X @ np.eye(5), expected.X, rtol=1e-9, atol=1e-9)
+        assert isinstance(actual.X, np.ndarray) is (case[1] is np.asarray)
+
+    def test_rows(self, case):
+        with Team(1) as team:
+            actual, expected, parameters = self.make_both("binary", (6,), case, team, selection=np.arange(202, 2, -1))
+            drawn, expected_drawn = (datafit.sample_rows(parameters, 40, 3) for datafit in (actual, expected))
+            numbers = np.array([5, 0, 77])
+            X, targets, weights = actual.take(numbers)
+            expected_X, *others = expected.take(numbers)
+        assert_array_equal(drawn[0], expected_drawn[0])
+        assert_allclose(drawn[1], expected_drawn[1], rtol=1e-9)
+        assert_allclose(drawn[2], expected_drawn[2], rtol=1e-9)
+        assert_allclose(X @ np.eye(5), expected_X, rtol=1e-9, atol=1e-9)
+        assert_array_equal(targets, others[0])
+        assert_array_equal(weights, others[1])
+
+    @pytest.mark.parametrize("n_rows", [50, 203])
+    @pytest.mark.parametrize("distance", [2.0, FAR])
+    def test_float32(self, distance, n_rows, monkeypatch):
+        """Beyond 8 deviations rows are centred, in float64; the rest is what float32 can tell."""
+        monkeypatch.setattr("skrelu._core.datafit.choose_block_rows", lambda *shapes: n_rows)
+        problem, X, units = self.standardized_problem("binary", (6,), distance)
+        X = X.astype(np.float32)
+        problem.X = (X.astype(float) - units.center) * units.factor
+        with Team(1) as team:
+            expected, parameters = make_datafit_of(problem, team)
+            actual, _ = make_datafit_of(problem, team, X, standardization=units)
+            assert (actual._blocks._center is None) is (distance < 8 and n_rows < 203)
+            value, gradient = actual.value_and_gradient(parameters)
+            expected_value, expected_gradient = expected.value_and_gradient(parameters)
+        assert_allclose(value, expected_value, rtol=1e-5)
+        assert_allclose(gradient, expected_gradient, atol=1e-5 * np.abs(expected_gradient).max())
+
+    @pytest.mark.parametrize("n_rows", [50, 203])
+    def test_nothing_to_standardise_changes_no_bit(self, n_rows, monkeypatch):
+        monkeypatch.setattr("skrelu._core.datafit.choose_block_rows", lambda *shapes: n_rows)
+        problem = make_problem("binary", (6,), n_samples=203)
+        for container in (np.asarray, sparse.csr_array):
+            answers = []
+            for units in (None, Standardization(np.zeros(3), np.ones(3))):
+                with Team(1) as team:
+                    datafit, parameters = make_datafit_of(problem, team, container(problem.X), standardization=units)
+                    terms = datafit.sample_terms(parameters, 40, 0)
+                    answers.append((*datafit.value_and_gradient(parameters), terms.slopes, terms.numbers))
+            for actual, expected in zip(*answers, strict=True):
+                assert_array_equal(actual, expected)
+
+    def test_X_is_unchanged(self, case):
+        distance, container = case
+        problem, X, units = self.standardized_problem("binary", (6,), distance)
+        rows = container(X)
+        with Team(1) as team:
+            datafit, parameters = make_datafit_of(problem, team, rows, standardization=units)
+            kept = parameters.copy()
+            datafit.value_and_gradient(parameters)
+            datafit.sample_terms(parameters, 20, 0)
+        assert_array_equal(rows.toarray() if sparse.issparse(rows) else rows, X)
+        assert_array_equal(parameters, kept)
