@@ -2,18 +2,24 @@
 
 from typing import Any
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skrelu._data.labels import Labels
+from skrelu._data.moments import measure_columns
 from skrelu._data.rows import WeightedRows
 from skrelu._fit.course import Run
 from skrelu._fit.outcome import Outcome
+from skrelu._fit.problem import Problem
 from skrelu._laplace.measurement import Measurement
 from skrelu._warnings import warn_caller
 
 _MIN_EFFECTIVE_ROWS_PER_CLASS = 2  # fewer say next to nothing about alpha
 _MIN_GAMMA = 1.0  # the number of weights that the rows determine
+_MAX_RATIO_OF_UNITS = 1e4  # of the largest column and the smallest deviation; one-hot columns beside ages have 1e3
 _MAX_MEAN_LEVERAGE = 0.75  # of the drawn terms: docs/decisions/0007 has the measurements behind it
+
+_WITHOUT_GRADIENT = (Outcome.VALUE, Outcome.PROGRESS, Outcome.EARLY_STOPPING)
 
 
 def warn_of_weights(training: WeightedRows, labels: Labels) -> None:
@@ -28,19 +34,35 @@ def warn_of_weights(training: WeightedRows, labels: Labels) -> None:
         )
 
 
-def warn_of_run(run: Run, estimator: Any) -> None:
+def warn_of_run(run: Run, estimator: Any, problem: Problem) -> None:
     """Warn of a fit that was interrupted, that ended before it found a minimum, or whose alpha is not to be trusted."""
     outcome = run.outcome
     if outcome is Outcome.INTERRUPTED:
         warn_caller("Training interrupted by user. The best iterate so far is kept.", UserWarning)
     elif outcome.advice:
+        is_raw = problem.standardization is None
+        first = "If the columns of X have different units, set standardize=True. " if is_raw else ""
         warn_caller(
             f"L-BFGS ended before it found a minimum: {outcome.message} (n_iter_={run.n_iter}, max_iter="
-            f"{estimator.max_iter}, max_fun={estimator.max_fun}). {outcome.advice}",
+            f"{estimator.max_iter}, max_fun={estimator.max_fun}). {first}{outcome.advice}",
             ConvergenceWarning,
         )
-    elif run.measurement is not None and isinstance(estimator.alpha, str):
+    elif outcome in _WITHOUT_GRADIENT and problem.standardization is None and _differ_in_units(problem.training):
+        warn_caller(
+            f"The columns of X have very different units, and the fit ended at a gradient above tol: {outcome.message}. "
+            "Such a fit often ends far from a minimum. Set standardize=True, or standardise X.",
+            ConvergenceWarning,
+        )
+    elif run.measurement is not None and isinstance(getattr(estimator, "alpha", None), str):
         _warn_of_measurement(run.measurement)
+
+
+def _differ_in_units(training: WeightedRows) -> bool:
+    """Return whether some columns are so much larger than the deviations of others that L-BFGS is slow."""
+    columns = measure_columns(training, None, 1)
+    varied = columns.scale[columns.factor > 0]
+    sizes = np.hypot(columns.center, np.where(columns.factor > 0, columns.scale, 0))
+    return bool(len(varied) and sizes.max() > _MAX_RATIO_OF_UNITS * varied.min())
 
 
 def _warn_of_measurement(measurement: Measurement) -> None:

@@ -85,10 +85,12 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         where probabilities with 'map' tend to 0 or 1, those with 'laplace' tend to 1/K for K classes, and to 1/2 for
         each label of multilabel targets. Near the data the training rows choose how much caution pays, see
         `laplace_scale_`. `predict_proba` takes longer. `docs/uncertainty.md` has the formulas and the measurements.
-    class_weight : dict, 'balanced' or None, default=None
-        Weights of the classes, {label: weight > 0}; labels left out weigh 1. 'balanced' gives every class the same
-        total weight. Validation rows have these weights, too. If the evidence chooses alpha, only their ratios matter.
-        Not for multilabel targets.
+    class_weight : dict, list of dict, 'balanced' or None, default=None
+        Weights of the classes, {label: weight > 0}; labels left out weigh 1. A dict may name classes that y lacks if it
+        has a weight for every class of y. 'balanced' gives every class the same total weight. For multilabel targets, a
+        list with a dict for each column, with the keys 0 and 1, as in scikit-learn's trees: the weight of a row is the
+        product over the columns. 'balanced' then balances each column by itself. Validation rows have these weights,
+        too. If the evidence chooses alpha, only their ratios matter.
     max_iter : int, default=1000
         Maximum number of iterations of L-BFGS from one start. Those in which the evidence chooses alpha are included.
     max_fun : int, default=15000
@@ -291,7 +293,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         n_curvature_terms: int | Literal["auto"] = "auto",
         predictive: Literal["map", "laplace"] = "map",
         standardize: bool | Literal["auto"] = "auto",
-        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        class_weight: Mapping[Any, float] | Sequence[Mapping[Any, float]] | Literal["balanced"] | None = None,
         max_iter: int = 1000,
         max_fun: int = 15000,
         tol: float = 1e-5,
@@ -432,7 +434,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
             run = search.run(problem.starts(n_init, previous, random_state), n_init)
         fitted = describe_fit(problem, run)
         task.end(fitted)
-        warn_of_run(run, self)  # before attributes are written, as the caller may turn the warning into an error
+        # Before attributes are written, as the caller may turn the warning into an error.
+        warn_of_run(run, self, problem)
         self.__dict__.update(fitted)
 
     def _strategy(self, problem: Problem, random_state: np.random.RandomState, *, is_continued: bool) -> Strategy:

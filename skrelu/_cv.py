@@ -23,9 +23,14 @@ from skrelu._core.arrays import Array, MatrixLike
 from skrelu._core.network import Network
 from skrelu._data.labels import Labels
 from skrelu._data.parameters import check_alphas, check_hidden_layer_sizes, check_parameters
-from skrelu._data.private_sklearn import _check_method_params, scorer_takes_weights
+from skrelu._data.private_sklearn import (
+    _check_method_params,
+    _raise_for_params,
+    scorer_takes_weights,
+    scorer_with_labels,
+)
 from skrelu._data.rows import WeightedRows, is_counted
-from skrelu._data.splits import Fold, split_folds
+from skrelu._data.splits import Fold, describe_lack, split_folds
 from skrelu._data.table import Table
 from skrelu._fit.attributes import describe_fit, describe_network
 from skrelu._fit.callbacks import CallbackSupportMixin, FitTask, with_callbacks
@@ -59,8 +64,11 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
     scoring : str, callable or None, default=None
         The score to maximise. None means minus the log-loss (nats) over the test rows of a fold: the mean weighted by
         `sample_weight` and by the class weights of the fit; for multilabel targets the losses of a row's labels are
-        added. Other values are as in GridSearchCV, without the class weights. The method `score` returns the accuracy,
-        whatever is given here.
+        added. Other values are as in GridSearchCV, without the class weights. As in LogisticRegressionCV, a metric that
+        takes `labels` is given all classes, so that it is defined for test rows that lack one, and of two classes the
+        second is its `pos_label`. A score that is not defined, such as 'roc_auc' for test rows of one class or for a
+        multilabel column with one of 0 and 1 only, is an error that names the fold. The method `score` returns the
+        accuracy, whatever is given here.
     refit : bool, default=True
         Whether to fit all rows at the alpha chosen. If not, only `classes_`, `n_features_in_`, `feature_names_in_`,
         `alphas_`, `alpha_`, `scores_` and `best_score_` are set, and the estimator cannot predict.
@@ -243,8 +251,7 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         model = self._check_parameters()
         alphas = check_alphas(self.alphas)
         scorer = self._scorer()
-        if params and not get_config()["enable_metadata_routing"]:
-            raise TypeError(f"fit takes {sorted(params)} only with scikit-learn's metadata routing enabled.")
+        _raise_for_params(params, self, "fit")
         with _blank(self):
             self._fit_paths(model, X, y, sample_weight, alphas=alphas, scorer=scorer, params=params)
         return self
@@ -264,6 +271,8 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         if np.ndim(self.alphas) == 0:  # a number of alphas, not alphas of the caller
             alphas = alphas * table.weight_of_a_row
         split_params, score_params = self._route(scorer, table.sample_weight, params)
+        if scorer is not None and not table.labels.is_multilabel:
+            scorer = scorer_with_labels(scorer, table.labels.classes)
         counted = is_counted(table.sample_weight)
         folds = split_folds(self.cv, table.X, table.y, table.labels, is_counted=counted, split_params=split_params)
         layer_sizes = (table.X.shape[1], *check_hidden_layer_sizes(self.hidden_layer_sizes), table.labels.n_outputs)
@@ -282,7 +291,8 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         score = delayed(_score_path)
         scores = np.array(
             Parallel(n_jobs=self.n_jobs)(
-                score(model, alphas, paths, fold, scorer=scorer, score_params=score_params) for fold in folds
+                score(model, alphas, paths, number, fold, scorer=scorer, score_params=score_params)
+                for number, fold in enumerate(folds)
             )
         )
         means = np.sort(scores, axis=0).mean(axis=0)  # sorted, so that the same scores in other folds are a tie
@@ -313,7 +323,7 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         self.__dict__.update(_public(fitted) | _fitted(self))
         task.end(_fitted(self))
         # Last, as the caller may turn the warning into an error.
-        warn_of_run(run, self, is_standardised=whole.standardization is not None)
+        warn_of_run(run, self, whole)
 
     def _check_parameters(self) -> DeepLogisticClassifier:
         """Check the parameters of DeepLogisticClassifier, and `refit`; return the estimator of each fit."""
@@ -386,12 +396,13 @@ def _score_path(
     model: DeepLogisticClassifier,
     alphas: Array,
     paths: PathTable,
+    number: int,
     fold: Fold,
     *,
     scorer: Any,
     score_params: dict[str, Any],
 ) -> list[float]:
-    """Return the score of each alpha in one fold."""
+    """Return the score of each alpha in the fold of this number."""
     (train, test), table = fold, paths.table
     params = _check_method_params(table.X, score_params, indices=test)
     test_rows, y_test = table.test_rows(fold), table.y[test]
@@ -409,7 +420,11 @@ def _score_path(
         except (TypeError, ValueError) as error:
             raise TypeError(f"scoring must return a number, got {value!r}.") from error
         if np.isnan(scores[-1]):
-            raise ValueError(f"scoring returned nan at alpha={alpha:.4g}, for {len(test)} test rows.")
+            lack = describe_lack(table.labels, test_rows.targets)
+            raise ValueError(
+                f"scoring returned nan at alpha={alpha:.4g} in fold {number} of cv, for {len(test)} test rows{lack}. "
+                "Choose a score that is defined there, such as scoring=None, or divide the rows otherwise."
+            )
     return scores
 
 

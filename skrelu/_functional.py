@@ -15,6 +15,7 @@ from skrelu._core.network import Network
 from skrelu._core.objective import Objective
 from skrelu._core.penalty import Penalty
 from skrelu._core.threads import Team
+from skrelu._data.dates import check_no_dates
 from skrelu._data.labels import Labels, check_indicator
 from skrelu._data.validation import FLOAT_DTYPES, check_each_label, check_sample_weight
 
@@ -92,6 +93,7 @@ def loss_and_gradient(
     """
     network, parameters = _check_layers(coefs, intercepts)
     alpha = _check_alpha(alpha)
+    check_no_dates(X)
     with np.errstate(all="ignore"):  # scikit-learn looks for NaN by a sum, which may overflow
         X = check_array(X, accept_sparse="csr", dtype=FLOAT_DTYPES, input_name="X")
     if X.shape[1] != network.layer_sizes[0]:

@@ -311,7 +311,7 @@ class TestLabelsAndWeights:
             refused = small(random_state=0, scoring=scorer.set_score_request(sample_weight=False)).fit(X, y, weights)
         assert_allclose(asked.scores_, small(random_state=0).fit(X, y, weights).scores_, rtol=1e-10)
         assert np.abs(asked.scores_ - refused.scores_).min() > 1e-6
-        with pytest.raises(TypeError, match=r"\['groups'\] only with .*metadata routing"):
+        with pytest.raises(ValueError, match=r"only supported if enable_metadata_routing=True.*'groups'"):
             small().fit(X, y, groups=groups)
 
 

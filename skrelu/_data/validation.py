@@ -7,6 +7,7 @@ from scipy import sparse
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from skrelu._core.arrays import Array, Rows
+from skrelu._data.dates import check_no_dates
 from skrelu._data.labels import Labels, check_indicator
 from skrelu._data.private_sklearn import _check_sample_weight
 
@@ -15,12 +16,12 @@ FLOAT_DTYPES = (np.float64, np.float32)
 
 def validate_rows(estimator: Any, X: Any, *args: Any, **options: Any) -> Any:
     """Return X as a CSR matrix or an array of float64 or float32, from scikit-learn's `validate_data`."""
+    check_no_dates(X)
     try:
         with np.errstate(all="ignore"):  # scikit-learn looks for NaN by a sum, which may overflow
             return validate_data(estimator, X, *args, accept_sparse="csr", dtype=FLOAT_DTYPES, **options)
     except (ValueError, TypeError) as error:
-        is_promotion = isinstance(error, np.exceptions.DTypePromotionError)  # dates beside numbers
-        if not is_promotion and "could not convert" not in str(error) and "float() argument" not in str(error):
+        if "could not convert" not in str(error) and "float() argument" not in str(error):
             raise
         raise type(error)(f"X must hold numbers: {error}. Encode other columns, e.g. by OneHotEncoder.") from error
 

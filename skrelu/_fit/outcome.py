@@ -26,27 +26,32 @@ class Outcome(Enum):
     MAX_ITER = (
         1,
         "max_iter iterations were done",
-        "Increase max_iter, set alpha to a larger number, or standardise X.",
+        "Increase max_iter, or set alpha to a larger number.",
     )
     MAX_FUN = (
         1,
         "max_fun evaluations of the objective were done",
-        "Increase max_fun, set alpha to a larger number, or standardise X.",
+        "Increase max_fun, or set alpha to a larger number.",
     )
     LINE_SEARCH = (
         2,
         "the line search found no lower point",
-        "Standardise X, or set alpha to a larger number; a larger tol would accept this point.",
+        "Set alpha to a larger number; a larger tol would accept this point.",
+    )
+    STALL = (
+        2,
+        "the objective or the validation score no longer improves, although the gradient is far above tol",
+        "Set alpha to a larger number; a larger tol would accept this point.",
     )
     CURVATURE = (
         2,
         "the curvature could not be measured, so alpha stayed where it was",
-        "Standardise X, rescale sample_weight, or set alpha to a number.",
+        "Rescale sample_weight, or set alpha to a number.",
     )
     OVERFLOW = (
         2,
         "the line search found no lower point, since the scores overflow ahead",
-        "The last finite iterate is kept. Standardise X, or set alpha to a larger number.",
+        "The last finite iterate is kept. Set alpha to a larger number.",
     )
     EARLY_STOPPING = (99, "the validation score stopped rising", "")
     CALLBACK = (99, "a callback asked to stop", "")

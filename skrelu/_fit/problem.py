@@ -102,7 +102,7 @@ class Problem:
         X = largest_value(self.training.X)
         X_val = 0.0 if self.validation is None else largest_value(self.validation.X)
         watched = "" if self.validation is None else f", the validation data up to {X_val:.3g}"
-        advice = "Standardise X." if max(X, X_val) > 1e6 else "Rescale sample_weight and alpha."
+        advice = "Standardise X." if max(X, X_val) > 1e6 and self.standardization is None else "Rescale sample_weight and alpha."
         with np.errstate(all="ignore"):
             alpha = penalty.alphas.max() / self.training.total_weight
         return f"X holds values up to {X:.3g}{watched}, alpha over the total weight is {alpha:.3g}. {advice}"

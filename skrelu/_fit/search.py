@@ -13,9 +13,14 @@ from skrelu._fit.descent import Descent, Limits
 from skrelu._fit.monitor import Monitor
 from skrelu._fit.outcome import Outcome
 from skrelu._fit.problem import Problem
-from skrelu._fit.solver import NotFiniteError
+from skrelu._fit.solver import NotFiniteError, Solution
 from skrelu._fit.strategy import Strategy
 from skrelu._laplace.leave_one_out import choose_moderation
+
+# The largest gradients, over `tol`, at which a descent may end without a fall of the objective: where it is smooth, at
+# a minimum that may lie on a kink of the ReLU, and after early stopping. docs/decisions/0009 has the measurements.
+_MAX_GRADIENT, _MAX_GRADIENT_ON_KINK, _MAX_GRADIENT_AFTER_EARLY_STOPPING = 10.0, 1e4, 1e5
+_MIN_TOL = 1e-5  # a smaller `tol` asks for as much as the precision allows
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ class Search:
         descent = Descent(self.limits, monitor, tasks)
         course = self.strategy.descend(descent, datafit, start)
         assert course.solution is not None, "a descent has a solution"
-        outcome, kept, penalty = course.solution.outcome, course.solution.iterate, course.penalty
+        outcome, kept, penalty = self._checked_outcome(course.solution), course.solution.iterate, course.penalty
         score, scores = None, None
         if validation is not None:
             assert monitor.best is not None, "the monitor has seen the start at least"
@@ -147,3 +152,14 @@ class Search:
             measurement=measurement,
             evidence_curve=self.strategy.evidence_curve(course.rounds),
         )
+
+    def _checked_outcome(self, solution: Solution) -> Outcome:
+        """Return the outcome of a descent, a stall if it ended at a gradient that is far above tol."""
+        if solution.outcome is Outcome.EARLY_STOPPING:
+            factor = _MAX_GRADIENT_AFTER_EARLY_STOPPING
+        elif solution.outcome in (Outcome.VALUE, Outcome.PROGRESS):
+            factor = _MAX_GRADIENT_ON_KINK if self.problem.network.has_hidden_layers else _MAX_GRADIENT
+        else:
+            return solution.outcome
+        is_stall = np.abs(solution.iterate.gradient).max() > factor * max(self.limits.tol, _MIN_TOL)
+        return Outcome.STALL if is_stall else solution.outcome
