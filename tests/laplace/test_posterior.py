@@ -1,11 +1,15 @@
 """Variances against the inverse of the full matrix, and the state that is saved."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
+from skrelu._core.arrays import CentredRows
 from skrelu._core.penalty import Penalty
+from skrelu._core.standardization import Standardization
 from skrelu._core.threads import Team
 from skrelu._laplace.curvature import Curvature
 from skrelu._laplace.moderation import Moderation
@@ -108,6 +112,74 @@ class TestVariances:
         doubled.X, doubled.y = np.vstack([doubled.X] * 2), np.concatenate([doubled.y] * 2)
         more, _ = make_posterior(doubled, "shared")
         assert np.all(variances(more, doubled, far) < variances(posterior, problem, far))
+
+
+class TestStandardization:
+    """Against the posterior of rows that are standardised explicitly."""
+
+    units = Standardization(np.array([30.0, -2.0, 0.0]), np.array([0.5, 20.0, 1.0]))
+
+    def both(self, kind, grouping="feature", container=np.asarray, n_terms=10**6):
+        """Return a problem of standardised rows with its posterior, and the same in the units of X."""
+        problem = make_problem(kind, (4,))
+        expected, _ = make_posterior(problem, grouping, n_terms=n_terms)
+        given = self.in_given_units(problem)
+        alphas = np.random.RandomState(1).uniform(0.5, 3, N_GROUPS[grouping])
+        with Team(1) as team:
+            X = container(given.X)
+            datafit, _ = make_datafit(given, team, X, standardization=self.units)
+            parameters = datafit.network.join(problem.coefs, problem.intercepts)
+            terms = datafit.sample_terms(parameters, n_terms, 0)
+            penalty = Penalty(datafit.network, grouping, alphas)
+            curvature = Curvature(datafit.network.layers(parameters), terms, penalty.per_layer)
+        actual = Posterior.of(curvature, np.dtype(float), expected.moderation, self.units)
+        return problem, expected, given, actual
+
+    def in_given_units(self, problem):
+        layer = np.vstack([problem.coefs[0], problem.intercepts[0]])
+        given = self.units.to_given(layer)
+        X = problem.X / self.units.factor + self.units.center
+        coefs, intercepts = [given[:-1], *problem.coefs[1:]], [given[-1], *problem.intercepts[1:]]
+        return replace(problem, X=X, coefs=coefs, intercepts=intercepts)
+
+    @pytest.mark.parametrize("others", [np.asarray, sparse.csr_array])
+    @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array, sparse.csr_matrix])
+    @pytest.mark.parametrize("is_relative", [False, True])
+    @pytest.mark.parametrize("grouping", N_GROUPS)
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_variances(self, kind, grouping, is_relative, container, others):
+        """For new rows of any container, whatever that of the training rows was."""
+        problem, expected, given, actual = self.both(kind, grouping, container)
+        new = np.random.RandomState(3).randn(6, 3)
+        expected = both_variances(expected, problem, new, is_relative)
+        actual = both_variances(actual, given, others(new / self.units.factor + self.units.center), is_relative)
+        for part, expected_part in zip(actual, expected, strict=True):
+            assert_allclose(part, expected_part, rtol=1e-8, atol=1e-9)
+
+    @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+    def test_a_part_of_the_terms(self, container):
+        problem, expected, given, actual = self.both("multiclass", container=container, n_terms=15)
+        new = np.random.RandomState(3).randn(6, 3)
+        expected = both_variances(expected, problem, new)
+        actual = both_variances(actual, given, container(new / self.units.factor + self.units.center))
+        for part, expected_part in zip(actual, expected, strict=True):
+            assert_allclose(part, expected_part, rtol=1e-8)
+
+    @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array, sparse.csr_matrix])
+    def test_the_state_comes_back(self, container):
+        _, _, given, posterior = self.both("multiclass", container=container)
+        assert isinstance(posterior.rows, CentredRows) is (container is not np.asarray)
+        state = posterior.to_state()
+        assert set(state["standardization"]) == {"center", "factor"}
+        if isinstance(state["rows"], dict):
+            assert set(state["rows"]) == {"data", "indices", "indptr", "shape", "center"}
+            assert {type(part) for part in state["rows"].values()} == {np.ndarray, tuple}
+        back = Posterior.from_state(state)
+        assert type(back.rows) is type(posterior.rows)
+        assert_array_equal(back.standardization.center, self.units.center)
+        assert_array_equal(back.standardization.factor, self.units.factor)
+        new = container(np.random.RandomState(3).randn(6, 3) + self.units.center)
+        assert_array_equal(variances(back, given, new), variances(posterior, given, new))
 
 
 class TestState:
