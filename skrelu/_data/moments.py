@@ -98,9 +98,11 @@ def measure_columns(rows: WeightedRows, class_weights: Array | None, n_threads: 
     center = np.where(is_constant, moments.lowest, np.ldexp(moments.mean, exponents))
     scale = np.where(is_constant, 1.0, np.ldexp(np.sqrt(variances), exponents))
     tolerance = np.sqrt(np.finfo(rows.X.dtype).eps)
-    center[np.abs(center) <= tolerance * scale] = 0.0
+    center[~is_constant & (np.abs(center) <= tolerance * scale)] = 0.0
     scale[np.abs(scale - 1) <= tolerance] = 1.0
-    return Standardization(center, np.where(is_constant, 0.0, np.minimum(1 / scale, np.finfo(rows.X.dtype).max * 2.0**-32)))
+    # The factor times a weight is to be a number in the dtype of X.
+    factor = np.minimum(1 / scale, np.finfo(rows.X.dtype).max * 2.0**-10)
+    return Standardization(center, np.where(is_constant, 0.0, factor))
 
 
 def _sample_weights(rows: WeightedRows, class_weights: Array | None) -> Array:
