@@ -128,7 +128,9 @@ def _measure(rows: WeightedRows, weights: Array, exponents: Array, n_threads: in
 
     def compute(member: int, block: int) -> None:
         where = slice(starts[block], starts[block] + n_block_rows)
-        part = X[where if selection is None else selection[where]].astype(np.float64)
+        part = X[where if selection is None else selection[where]]
+        # In C order, since the last bits of a product depend on the order in memory.
+        part = part.astype(np.float64) if sparse.issparse(part) else np.array(part, np.float64, order="C")
         if exponents.any():
             if sparse.issparse(part):
                 part.data = np.ldexp(part.data, -exponents[part.indices])

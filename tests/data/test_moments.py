@@ -255,6 +255,16 @@ def test_the_number_of_threads_changes_no_bit(weighted, container, monkeypatch):
         assert_array_equal(other.factor, first.factor)
 
 
+@pytest.mark.parametrize("selection", [None, np.arange(250, 0, -2)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_order_in_memory_changes_no_bit(dtype, selection):
+    X = make_table(dtype=dtype)
+    weights = np.random.RandomState(1).uniform(0.1, 3, 300)
+    by_row, by_column = (measure(rows, weights, selection=selection) for rows in (X, np.asfortranarray(X)))
+    assert_array_equal(by_row.center, by_column.center)
+    assert_array_equal(by_row.factor, by_column.factor)
+
+
 def test_X_is_unchanged():
     X = make_table()
     X[:, 0] *= 1e200

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import OptimizeResult
 
 from skrelu._core.penalty import Penalty
+from skrelu._core.standardization import Standardization
 from skrelu._core.threads import Team
 from skrelu._fit.attributes import describe_fit, describe_network
 from skrelu._fit.course import Run
@@ -67,6 +68,24 @@ class TestNetwork:
         assert (attributes["n_outputs_"], attributes["out_activation_"]) == (n_outputs, activation)
         assert attributes["classes_"].tolist() == list(range(max(n_outputs, 2)))
         assert attributes["_posterior"] is NoPosterior.PENDING
+
+    def test_without_standardisation_there_are_no_means(self):
+        problem, run = make()
+        attributes = describe_network(problem, run.kept.parameters)
+        assert attributes["feature_mean_"] is attributes["feature_scale_"] is None
+
+    def test_weights_of_standardised_columns_are_told_in_the_units_of_the_data(self):
+        problem, run = make("multiclass")
+        units = Standardization(np.array([2.0, -4.0, 7.0]), np.array([0.5, 4.0, 0.0]))
+        attributes = describe_network(replace(problem, standardization=units), run.kept.parameters)
+        given = make_problem("multiclass", (4,))
+        assert attributes["feature_mean_"].tolist() == [2.0, -4.0, 7.0]
+        assert attributes["feature_scale_"].tolist() == [2.0, 0.25, 1.0]
+        coef = given.coefs[0] * [[0.5], [4.0], [0.0]]
+        assert_allclose(attributes["coefs_"][0], coef, rtol=1e-14)
+        assert_allclose(attributes["intercepts_"][0], given.intercepts[0] - [2.0, -4.0, 7.0] @ coef, rtol=1e-12)
+        assert_array_equal(attributes["coefs_"][1], given.coefs[1])
+        assert_array_equal(attributes["intercepts_"][1], given.intercepts[1])
 
     def test_the_weights_are_copies(self):
         problem, run = make()
@@ -177,6 +196,19 @@ class TestEvidence:
         attributes = describe_fit(problem, replace(run, measurement=measurement, moderation=moderation))
         assert attributes["laplace_scale_"] == 0.25
         assert attributes["_posterior"].moderation is moderation
+
+    def test_the_posterior_knows_the_units_of_its_rows(self):
+        problem, run = make(kind="multiclass")
+        problem = replace(problem, standardization=Standardization(np.array([2.0, -4.0, 7.0]), np.ones(3)))
+        with Team(1) as team:
+            datafit, _ = problem.datafits(team)
+            objective = SimpleNamespace(datafit=datafit, penalty=run.penalty, value=lambda parameters: 0.5)
+            curvature = Evidence(10**6, 0).measure(objective, run.kept.parameters, 10**6).curvature
+        measurement = Measurement(run.penalty, np.array([3.5]), -20.0, curvature, 700)
+        posterior = describe_fit(problem, replace(run, measurement=measurement))["_posterior"]
+        assert posterior.standardization is problem.standardization
+        samples = curvature.terms.numbers // 3
+        assert_allclose(posterior.rows, problem.training.X[samples] - [2.0, -4.0, 7.0], rtol=1e-12)
 
     @pytest.mark.parametrize(("n_groups", "shape"), [(1, (5,)), (2, (5, 2)), (4, (5, 4))])
     def test_a_curve_of_one_alpha_has_one_axis(self, n_groups, shape):

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.datasets import load_iris
-from sklearn.preprocessing import scale
+from sklearn.preprocessing import StandardScaler, scale
 
 from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV
 from skrelu._core.network import Network
@@ -173,6 +173,53 @@ class TestTable:
         assert sorted(X[part, 0]) == [row[0] for row in ordered]
         assert np.count_nonzero(path_table.ranks) == 1999
         assert make_table(X, y, hidden=()).ranks is None
+
+
+class TestStandardization:
+    """Each problem standardises by its own training rows."""
+
+    numbers = np.r_[np.arange(10, 70), np.arange(20, 30)]  # ten of them twice
+
+    @staticmethod
+    def make(X, y, weights=None, class_weight=None):
+        table = make_table(X, y, weights, class_weight, training_sets=[TestStandardization.numbers])
+        return PathTable.of(table.table, table.network, [TestStandardization.numbers], standardizes=True)
+
+    def test_without_it_there_is_none(self, data):
+        assert make_table(*data).problem().standardization is None
+        assert make_table(*data).problem(np.arange(30)).standardization is None
+
+    @pytest.mark.parametrize("class_weight", [None, "balanced"])
+    @pytest.mark.parametrize("weighted", [False, True])
+    @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+    def test_by_the_rows_of_the_part(self, container, weighted, class_weight, data):
+        """Class weights do not count, a row of two numbers counts twice."""
+        X, y = 3 * data[0] + np.array([1.0, 20.0, 0.0, -7.0]), data[1]
+        weights = weights_of(y) if weighted else None
+        table = self.make(container(X), y, weights, class_weight)
+        for numbers in (None, self.numbers):
+            units = table.problem(numbers).standardization
+            part = slice(None) if numbers is None else numbers
+            scaler = StandardScaler().fit(X[part], sample_weight=None if weights is None else weights[part])
+            assert_allclose(units.center, scaler.mean_, rtol=1e-12, atol=1e-14)
+            assert_allclose(units.scale, scaler.scale_, rtol=1e-12)
+
+    @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+    def test_a_path_of_one_alpha_is_a_fit_of_the_classifier_to_the_bit(self, dtype, data):
+        X, y = (3 * data[0] + 20).astype(dtype), data[1]
+        model = fit(X, y, 2.0, standardize=True)
+        problem = self.make(X, y).problem()
+        (run,) = fit_path(problem, np.array([2.0]), 3, LIMITS)
+        assert_array_equal(problem.as_kept(run.kept.parameters), Network.join(model.coefs_, model.intercepts_))
+        assert run.loss_curve == model.loss_curve_
+
+    def test_a_path_is_that_of_scaled_columns(self, data):
+        X, y = 3 * data[0] + np.array([1.0, 20.0, 0.0, -7.0]), data[1]
+        alphas = np.array([0.3, 3.0])
+        runs = fit_path(self.make(X, y).problem(), alphas, 3, LIMITS)
+        expected = fit_path(make_table(StandardScaler().fit_transform(X), y).problem(), alphas, 3, LIMITS)
+        for run, other in zip(runs, expected, strict=True):
+            assert_allclose(run.kept.value, other.kept.value, rtol=1e-4)
 
 
 class TestOneLookAtTheTable:

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from skrelu._core.penalty import Penalty
+from skrelu._core.standardization import Standardization
 from skrelu._core.threads import Team
 from tests import literal
 from tests.problems import KINDS, make_fit_problem, make_problem
@@ -65,6 +66,79 @@ def test_starts_are_drawn_when_they_are_asked_for():
     expected = np.random.RandomState(5)
     problem.network.initial_parameters(expected)
     assert state.rand() == expected.rand()
+
+
+class TestStandardization:
+    units = Standardization(np.array([30.0, -2.0, 5.0]), np.array([0.5, 20.0, 0.0]))
+
+    def make(self, n_held_out=0, dtype=np.float64, units=None, **options):
+        """Return a problem whose fit has standardised columns, and its rows and parameters."""
+        given = make_problem("multiclass", n_samples=20, **options)
+        given.X[:, 2] = 5.0
+        problem = make_fit_problem(given, n_held_out=n_held_out, dtype=dtype)
+        problem = replace(problem, standardization=units or self.units)
+        return problem, given, problem.network.join(given.coefs, given.intercepts)
+
+    def test_the_data_terms_of_training_and_held_out_rows_have_the_same_units(self):
+        problem, given, parameters = self.make(n_held_out=6)
+        coefs, intercepts = problem.network.split(problem.as_kept(parameters))
+        W = [coef.T for coef in coefs]
+        with Team(1) as team:
+            for datafit, part in zip(problem.datafits(team), (slice(0, 14), slice(14, 20)), strict=True):
+                total, *_ = literal.loss_and_gradient(W, intercepts, given.X[part], given.targets[part])
+                assert_allclose(datafit.value(parameters), total / (part.stop - part.start), rtol=1e-9)
+
+    @pytest.mark.parametrize("hidden", [(), (5, 4)])
+    def test_as_kept_has_the_scores_of_the_network_on_the_rows_as_given(self, hidden):
+        problem, given, parameters = self.make(hidden=hidden)
+        before = parameters.copy()
+        coefs, intercepts = problem.network.split(problem.as_kept(parameters))
+        assert_array_equal(parameters, before)
+        for x, z in zip(given.X, self.units.rows(given.X), strict=True):
+            actual = literal.score([coef.T for coef in coefs], intercepts, x)
+            assert_allclose(actual, literal.score(given.W, given.intercepts, z), rtol=1e-9, atol=1e-9)
+        assert not coefs[0][2].any()
+        for layer, expected in zip(coefs[1:], given.coefs[1:], strict=True):
+            assert_array_equal(layer, expected)
+
+    def test_in_units_of_fit_is_the_inverse(self):
+        problem, _, parameters = self.make()
+        problem.network.layers(parameters)[0][2] = 0  # of the constant column
+        kept = problem.as_kept(parameters)
+        before = kept.copy()
+        assert_allclose(problem.in_units_of_fit(kept), parameters, rtol=1e-10, atol=1e-12)
+        assert_array_equal(kept, before)
+        without = replace(problem, standardization=None)
+        assert_array_equal(without.as_kept(parameters), parameters)
+        assert without.in_units_of_fit(parameters) is parameters
+
+    @pytest.mark.parametrize(("distance", "dtype"), [(200.0, np.float32), (300.0, np.float64)])
+    def test_where_a_mean_is_far_float32_cannot_hold_the_intercepts(self, distance, dtype):
+        units = Standardization(np.array([distance, 0.0, 0.0]), np.ones(3))
+        problem, _, parameters = self.make(dtype=np.float32, units=units)
+        assert problem.as_kept(parameters).dtype == dtype
+        double, _, parameters = self.make(units=units)
+        assert double.as_kept(parameters).dtype == np.float64
+
+    def test_a_start_is_drawn_for_standardised_columns(self):
+        problem, _, _ = self.make()
+        start = problem.start(np.random.RandomState(5))
+        expected = problem.network.initial_parameters(np.random.RandomState(5))
+        layer = problem.network.layers(start)[0]
+        assert not layer[2].any()  # of the constant column
+        problem.network.layers(expected)[0][2] = 0
+        assert_array_equal(start, expected)
+        assert_array_equal(next(problem.starts(1, None, np.random.RandomState(5))), start)
+
+    def test_a_previous_fit_is_continued_in_the_units_of_this_one(self):
+        problem, given, _ = self.make()
+        previous = problem.network.join(given.coefs, given.intercepts)
+        first, second = problem.starts(2, previous, np.random.RandomState(5))
+        coefs, intercepts = problem.network.split(first)
+        for x, z in zip(given.X, self.units.rows(given.X), strict=True):
+            actual = literal.score([coef.T for coef in coefs], intercepts, z)
+            assert_allclose(actual, literal.score(given.W, given.intercepts, x), rtol=1e-9, atol=1e-9)
+        assert_array_equal(second, problem.start(np.random.RandomState(5)))
 
 
 class TestScale:
