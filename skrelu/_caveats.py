@@ -2,11 +2,9 @@
 
 from typing import Any
 
-import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skrelu._data.labels import Labels
-from skrelu._data.moments import measure_columns
 from skrelu._data.rows import WeightedRows
 from skrelu._fit.course import Run
 from skrelu._fit.outcome import Outcome
@@ -16,10 +14,7 @@ from skrelu._warnings import warn_caller
 
 _MIN_EFFECTIVE_ROWS_PER_CLASS = 2  # fewer say next to nothing about alpha
 _MIN_GAMMA = 1.0  # the number of weights that the rows determine
-_MAX_RATIO_OF_UNITS = 1e4  # of the largest column and the smallest deviation; one-hot columns beside ages have 1e3
 _MAX_MEAN_LEVERAGE = 0.75  # of the drawn terms: docs/decisions/0007 has the measurements behind it
-
-_WITHOUT_GRADIENT = (Outcome.VALUE, Outcome.PROGRESS, Outcome.EARLY_STOPPING)
 
 
 def warn_of_weights(training: WeightedRows, labels: Labels) -> None:
@@ -47,22 +42,8 @@ def warn_of_run(run: Run, estimator: Any, problem: Problem) -> None:
             f"{estimator.max_iter}, max_fun={estimator.max_fun}). {first}{outcome.advice}",
             ConvergenceWarning,
         )
-    elif outcome in _WITHOUT_GRADIENT and problem.standardization is None and _differ_in_units(problem.training):
-        warn_caller(
-            f"The columns of X have very different units, and the fit ended at a gradient above tol: {outcome.message}. "
-            "Such a fit often ends far from a minimum. Set standardize=True, or standardise X.",
-            ConvergenceWarning,
-        )
     elif run.measurement is not None and isinstance(getattr(estimator, "alpha", None), str):
         _warn_of_measurement(run.measurement)
-
-
-def _differ_in_units(training: WeightedRows) -> bool:
-    """Return whether some columns are so much larger than the deviations of others that L-BFGS is slow."""
-    columns = measure_columns(training, None, 1)
-    varied = columns.scale[columns.factor > 0]
-    sizes = np.hypot(columns.center, np.where(columns.factor > 0, columns.scale, 0))
-    return bool(len(varied) and sizes.max() > _MAX_RATIO_OF_UNITS * varied.min())
 
 
 def _warn_of_measurement(measurement: Measurement) -> None:

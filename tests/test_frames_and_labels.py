@@ -156,9 +156,11 @@ class TestFrames:
         pd = pytest.importorskip("pandas")
         X, y = iris()
         frame = pandas_frame(X)
-        for values in ("red", pd.Categorical(np.where(y, "red", "blue")), pd.Timestamp("2000-01-01")):
+        for values in ("red", pd.Categorical(np.where(y, "red", "blue"))):
             with pytest.raises((ValueError, TypeError), match=r"X must hold numbers: .*Encode other columns"):
                 DeepLogisticClassifier().fit(frame.assign(color=values), y)
+        with pytest.raises(TypeError, match=r"X must hold numbers, .*\['day'\]"):
+            DeepLogisticClassifier().fit(frame.assign(day=pd.Timestamp("2000-01-01")), y)
 
 
 class TestFramesUpstream:

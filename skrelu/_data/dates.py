@@ -32,7 +32,7 @@ def _dates_of_frame(X: Any) -> list[Any]:
     """Return the names of such columns."""
     found = []
     for j, (name, dtype) in enumerate(zip(X.columns, X.dtypes, strict=True)):
-        is_object = dtype == object and hasattr(X, "iloc")
+        is_object = getattr(dtype, "kind", "") == "O" and hasattr(X, "iloc")
         if _is_date_dtype(dtype) or (is_object and _holds_dates(X.iloc[:, j])):
             found.append(name)
     return found

@@ -1,7 +1,7 @@
 """Means and deviations of the columns, in one pass over blocks of rows."""
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from scipy import sparse

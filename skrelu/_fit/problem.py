@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,9 +13,11 @@ from skrelu._core.penalty import Penalty
 from skrelu._core.standardization import Standardization
 from skrelu._core.threads import Team
 from skrelu._data.labels import Labels
+from skrelu._data.moments import measure_columns
 from skrelu._data.rows import WeightedRows
 from skrelu._data.validation import largest_value
 
+_MAX_RATIO_OF_UNITS = 1e4  # of the largest column and the smallest deviation; ages beside rare 0/1 columns have 1e3
 _MAX_DISTANCE_IN_FLOAT32 = 2.0**8  # of a mean from 0, in deviations
 
 
@@ -97,12 +100,23 @@ class Problem:
             self.network.layers(parameters)[0][:-1][self.standardization.factor == 0] = 0
         return parameters
 
+    @cached_property
+    def differs_in_units(self) -> bool:
+        """Whether the fit has columns so much larger than the deviations of others that L-BFGS makes little way."""
+        if self.standardization is not None:
+            return False
+        columns = measure_columns(self.training, None, 1)
+        is_varied = columns.factor > 0
+        sizes = np.hypot(columns.center, np.where(is_varied, columns.scale, 0))
+        return bool(is_varied.any() and sizes.max() > _MAX_RATIO_OF_UNITS * columns.scale[is_varied].min())
+
     def describe_scale(self, penalty: Penalty) -> str:
         """Return a sentence on the size of the numbers and advice, for the message of a fit that overflows."""
         X = largest_value(self.training.X)
         X_val = 0.0 if self.validation is None else largest_value(self.validation.X)
         watched = "" if self.validation is None else f", the validation data up to {X_val:.3g}"
-        advice = "Standardise X." if max(X, X_val) > 1e6 and self.standardization is None else "Rescale sample_weight and alpha."
+        is_large = max(X, X_val) > 1e6 and self.standardization is None
+        advice = "Standardise X." if is_large else "Rescale sample_weight and alpha."
         with np.errstate(all="ignore"):
             alpha = penalty.alphas.max() / self.training.total_weight
         return f"X holds values up to {X:.3g}{watched}, alpha over the total weight is {alpha:.3g}. {advice}"

@@ -7,6 +7,7 @@ import numpy as np
 
 from skrelu._core.arrays import Parameters
 from skrelu._core.datafit import Datafit
+from skrelu._core.penalty import Penalty
 from skrelu._fit.callbacks import FitTask, IterateTasks
 from skrelu._fit.course import Run
 from skrelu._fit.descent import Descent, Limits
@@ -17,9 +18,9 @@ from skrelu._fit.solver import NotFiniteError, Solution
 from skrelu._fit.strategy import Strategy
 from skrelu._laplace.leave_one_out import choose_moderation
 
-# The largest gradients, over `tol`, at which a descent may end without a fall of the objective: where it is smooth, at
-# a minimum that may lie on a kink of the ReLU, and after early stopping. docs/decisions/0009 has the measurements.
-_MAX_GRADIENT, _MAX_GRADIENT_ON_KINK, _MAX_GRADIENT_AFTER_EARLY_STOPPING = 10.0, 1e4, 1e5
+# The largest gradients, over `tol`, at which a descent may rest because the objective no longer falls: where it is
+# smooth, and at a minimum that may lie on kinks of the ReLU. docs/decisions/0009 has the measurements.
+_MAX_GRADIENT, _MAX_GRADIENT_ON_KINKS = 10.0, 1e4
 _MIN_TOL = 1e-5  # a smaller `tol` asks for as much as the precision allows
 
 
@@ -128,7 +129,11 @@ class Search:
         descent = Descent(self.limits, monitor, tasks)
         course = self.strategy.descend(descent, datafit, start)
         assert course.solution is not None, "a descent has a solution"
-        outcome, kept, penalty = self._checked_outcome(course.solution), course.solution.iterate, course.penalty
+        outcome, kept, penalty = (
+            self._checked_outcome(course.solution, course.penalty),
+            course.solution.iterate,
+            course.penalty,
+        )
         score, scores = None, None
         if validation is not None:
             assert monitor.best is not None, "the monitor has seen the start at least"
@@ -153,13 +158,19 @@ class Search:
             evidence_curve=self.strategy.evidence_curve(course.rounds),
         )
 
-    def _checked_outcome(self, solution: Solution) -> Outcome:
-        """Return the outcome of a descent, a stall if it ended at a gradient that is far above tol."""
-        if solution.outcome is Outcome.EARLY_STOPPING:
-            factor = _MAX_GRADIENT_AFTER_EARLY_STOPPING
-        elif solution.outcome in (Outcome.VALUE, Outcome.PROGRESS):
-            factor = _MAX_GRADIENT_ON_KINK if self.problem.network.has_hidden_layers else _MAX_GRADIENT
-        else:
-            return solution.outcome
-        is_stall = np.abs(solution.iterate.gradient).max() > factor * max(self.limits.tol, _MIN_TOL)
-        return Outcome.STALL if is_stall else solution.outcome
+    def _checked_outcome(self, solution: Solution, penalty: Penalty) -> Outcome:
+        """Return the outcome of a descent: a stall if the objective no longer fell, but its gradient is far above tol.
+
+        On kinks of the ReLU the gradient says little. There, and after early stopping, the units of the columns decide.
+        """
+        outcome, problem = solution.outcome, self.problem
+        if outcome not in (Outcome.VALUE, Outcome.PROGRESS, Outcome.EARLY_STOPPING):
+            return outcome
+        datafit, _ = self.datafits
+        gradient = np.abs(solution.iterate.gradient) / max(self.limits.tol, _MIN_TOL)
+        # Along a weight of a very large alpha the objective falls by less than its gradient suggests.
+        reach = gradient / np.maximum(datafit.over_total_weight(penalty.per_parameter), 1)
+        limit = _MAX_GRADIENT_ON_KINKS if problem.network.has_hidden_layers else _MAX_GRADIENT
+        if outcome is Outcome.VALUE and reach.max() > limit:
+            return Outcome.STALL
+        return Outcome.STALL if gradient.max() > _MAX_GRADIENT and problem.differs_in_units else outcome

@@ -72,7 +72,7 @@ class TestRows:
     def test_dates_beside_numbers_are_no_numbers(self):
         pd = pytest.importorskip("pandas")
         frame = pd.DataFrame({"a": [1.0, 2.0], "day": pd.to_datetime(["2020-01-01", "2020-01-02"])})
-        with pytest.raises(TypeError, match=r"X must hold numbers: .*Encode other columns"):
+        with pytest.raises(TypeError, match=r"X must hold numbers, .*\['day'\]"):
             validate_rows(DeepLogisticClassifier(), frame, reset=True)
 
     def test_one_row_is_enough_to_validate_on(self):

@@ -7,7 +7,7 @@ from skrelu._fit.outcome import Outcome
 STATUSES = {
     **dict.fromkeys(("GRADIENT", "VALUE", "PROGRESS"), 0),
     **dict.fromkeys(("ALPHA", "NO_ROUND", "MAX_ITER", "MAX_FUN"), 1),
-    **dict.fromkeys(("LINE_SEARCH", "CURVATURE", "OVERFLOW"), 2),
+    **dict.fromkeys(("LINE_SEARCH", "STALL", "CURVATURE", "OVERFLOW"), 2),
     **dict.fromkeys(("EARLY_STOPPING", "CALLBACK", "INTERRUPTED"), 99),
 }
 SUCCESSES = {"GRADIENT", "VALUE", "PROGRESS", "EARLY_STOPPING", "CALLBACK"}
