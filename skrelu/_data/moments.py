@@ -128,16 +128,7 @@ def _measure(rows: WeightedRows, weights: Array, exponents: Array, n_threads: in
 
     def compute(member: int, block: int) -> None:
         where = slice(starts[block], starts[block] + n_block_rows)
-        part = X[where if selection is None else selection[where]]
-        # In C order, since the last bits of a product depend on the order in memory.
-        part = part.astype(np.float64) if sparse.issparse(part) else np.array(part, np.float64, order="C")
-        if exponents.any():
-            if sparse.issparse(part):
-                part.data = np.ldexp(part.data, -exponents[part.indices])
-            else:
-                part = np.ldexp(part, -exponents)
-        if sparse.issparse(part):
-            part.sum_duplicates()
+        part = _divide(X[where if selection is None else selection[where]], exponents)
         parts[block] = Moments.of(part, weights[where])
 
     def merge(block: int) -> None:
@@ -147,3 +138,15 @@ def _measure(rows: WeightedRows, weights: Array, exponents: Array, n_threads: in
     with Team(n_threads) as team:
         team.each_block(len(starts), compute, merge, n_ahead=2 * n_threads)
     return total[0]
+
+
+def _divide(part: Any, exponents: Array) -> Rows:
+    """Return a copy of some rows in float64, with the columns divided by powers of two."""
+    if not sparse.issparse(part):
+        # In C order, since the last bits of a product depend on the order in memory.
+        rows = np.array(part, np.float64, order="C")
+        return np.ldexp(rows, -exponents) if exponents.any() else rows
+    part = part.astype(np.float64)
+    part.data = np.ldexp(part.data, -exponents[part.indices])
+    part.sum_duplicates()
+    return part
