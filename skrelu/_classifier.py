@@ -151,9 +151,9 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     loss_curve_ : list of float of length `n_iter_`
         The objective after each iteration, divided by the total weight (nats). While the evidence chooses alpha, it
         rises when alpha does.
-    best_loss_ : float
-        The lowest value of the loss curve. It need not be that of the weights kept: early stopping keeps those of the
-        best validation score, and values under different alphas are not comparable.
+    best_loss_ : float or None
+        The lowest value of the loss curve; None with early stopping, which keeps the weights of the best validation
+        score. It need not be the loss of the weights kept, as values under different alphas are not comparable.
     validation_scores_ : list of float of length `n_iter_` or None
         Minus the log-loss (nats) of the validation rows after each iteration; None without early stopping.
     best_validation_score_ : float or None
@@ -269,7 +269,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     __module__ = "skrelu"  # the path in saved models and in users' imports
 
     alpha_: float | Array
-    best_loss_: float
+    best_loss_: float | None
     best_validation_score_: float | None
     evidence_curve_: dict[str, Array] | None
     feature_mean_: Array | None

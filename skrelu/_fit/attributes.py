@@ -39,7 +39,8 @@ def describe_fit(problem: Problem, run: Run) -> dict[str, Any]:
 def _describe_run(run: Run) -> dict[str, Any]:
     return {
         "loss_": run.kept.value,
-        "best_loss_": min(run.loss_curve, default=run.kept.value),
+        # With validation the best iterate is that of the validation score, as in MLPClassifier.
+        "best_loss_": min(run.loss_curve, default=run.kept.value) if run.validation_scores is None else None,
         "loss_curve_": run.loss_curve,
         "validation_scores_": run.validation_scores,
         "best_validation_score_": run.score,

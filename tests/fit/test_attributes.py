@@ -116,6 +116,7 @@ class TestRecord:
         attributes = describe_fit(*make(score=-0.3, validation_scores=[-0.5, -0.3, -0.4]))
         assert attributes["validation_scores_"] == [-0.5, -0.3, -0.4]
         assert attributes["best_validation_score_"] == -0.3
+        assert attributes["best_loss_"] is None  # as in MLPClassifier
 
     def test_a_fit_that_began_at_its_minimum(self):
         attributes = describe_fit(*make(loss_curve=[]))
