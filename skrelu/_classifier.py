@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 
 from skrelu._caveats import warn_of_run, warn_of_weights
 from skrelu._core.arrays import Array, MatrixLike, Parameters
@@ -19,7 +18,7 @@ from skrelu._core.threads import Team, count_threads
 from skrelu._data.labels import Labels
 from skrelu._data.moments import measure_columns
 from skrelu._data.order import in_canonical_order
-from skrelu._data.parameters import check_alpha, check_hidden_layer_sizes, check_parameters
+from skrelu._data.parameters import check_alpha, check_hidden_layer_sizes, check_parameters, make_random_state
 from skrelu._data.rows import WeightedRows
 from skrelu._data.splits import hold_out, hold_out_problem
 from skrelu._data.table import Table
@@ -404,7 +403,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         labels, training = table.labels, table.weighed()
         network = Network((table.X.shape[1], *hidden_layer_sizes, labels.n_outputs))
         previous = None if before is None else self._previous_parameters(network, labels, before)
-        random_state = check_random_state(self.random_state)
+        random_state = make_random_state(self.random_state)
         holds_out = validation is None and self._holds_out(network, training, labels)
         if holds_out:
             training = in_canonical_order(training, merge=False)

@@ -13,7 +13,6 @@ from sklearn import get_config
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import check_scoring
-from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -22,7 +21,7 @@ from skrelu._classifier import DeepLogisticClassifier, limits_of, standardizes
 from skrelu._core.arrays import Array, MatrixLike
 from skrelu._core.network import Network
 from skrelu._data.labels import Labels
-from skrelu._data.parameters import check_alphas, check_hidden_layer_sizes, check_parameters
+from skrelu._data.parameters import check_alphas, check_hidden_layer_sizes, check_parameters, make_random_state
 from skrelu._data.private_sklearn import (
     _check_method_params,
     _raise_for_params,
@@ -337,7 +336,7 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         # An integer is kept, so that a path of one alpha gives the same fit as DeepLogisticClassifier. Otherwise one
         # integer is drawn here, and all folds use it.
         if not isinstance(self.random_state, Integral):
-            model.random_state = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+            model.random_state = make_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         return model.set_params(n_jobs=None, verbose=0)
 
     def _scorer(self) -> Any:

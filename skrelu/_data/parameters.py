@@ -57,14 +57,28 @@ def check_parameters(estimator: Any) -> None:
         if not isinstance(value, bool | np.bool_) and not (isinstance(value, str) and value == "auto"):
             kind = ValueError if isinstance(value, str) else TypeError
             raise kind(f"{name} must be True, False or 'auto', got {value!r}.")
-    try:
-        check_random_state(estimator.random_state)
-    except ValueError as error:
-        raise ValueError(
-            f"random_state must be None, an int in [0, 2**32 - 1] or a numpy.random.RandomState, "
-            f"got {estimator.random_state!r}."
-        ) from error
+    make_random_state(estimator.random_state)
     _check_class_weight_values(estimator.class_weight)
+
+
+def make_random_state(value: Any) -> np.random.RandomState:
+    """Return the RandomState that a `random_state` stands for; raise a ValueError if scikit-learn does not take it.
+
+    A scikit-learn that takes a Generator is followed: the RandomState then draws from the bits of the Generator.
+    """
+    try:
+        state = check_random_state(value)
+    except ValueError as error:
+        advice = ""
+        if isinstance(value, np.random.Generator):
+            advice = (
+                " The installed scikit-learn takes no numpy.random.Generator: draw a seed from it, "
+                "random_state=int(rng.integers(2**31))."
+            )
+        raise ValueError(
+            f"random_state must be None, an int in [0, 2**32 - 1] or a numpy.random.RandomState, got {value!r}.{advice}"
+        ) from error
+    return np.random.RandomState(state.bit_generator) if isinstance(state, np.random.Generator) else state
 
 
 def check_alpha(estimator: Any, n_layers: int) -> None:

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skrelu import DeepLogisticClassifier
-from skrelu._data.parameters import check_alpha, check_alphas, check_hidden_layer_sizes, check_parameters
+from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV
+from skrelu._data import parameters as parameters_module
+from skrelu._data.parameters import (
+    check_alpha,
+    check_alphas,
+    check_hidden_layer_sizes,
+    check_parameters,
+    make_random_state,
+)
 
 
 @pytest.mark.parametrize(
@@ -169,3 +176,30 @@ def test_alphas_of_a_path_ascend():
 def test_an_integer_asks_for_that_many_alphas_from_a_hundredth_to_a_hundred():
     assert_allclose(check_alphas(2), [0.01, 100])
     assert_allclose(check_alphas(np.int64(5)), [0.01, 0.1, 1, 10, 100])
+
+
+class TestRandomState:
+    def test_seeds_and_states_are_as_in_scikit_learn(self):
+        assert make_random_state(7).randint(2**31) == np.random.RandomState(7).randint(2**31)
+        state = np.random.RandomState(0)
+        assert make_random_state(state) is state
+        assert make_random_state(None) is np.random.mtrand._rand
+
+    @pytest.mark.parametrize("estimator", [DeepLogisticClassifier, DeepLogisticClassifierCV])
+    def test_a_generator_is_refused_with_what_to_do(self, estimator):
+        """The check_random_state of scikit-learn 1.9 refuses it."""
+        rng = np.random.default_rng(0)
+        message = r"no numpy.random.Generator.*random_state=int\(rng.integers\(2\*\*31\)\)"
+        with pytest.raises(ValueError, match=message):
+            estimator((), random_state=rng).fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
+
+    def test_a_generator_is_taken_where_scikit_learn_takes_it(self, monkeypatch):
+        monkeypatch.setattr(parameters_module, "check_random_state", lambda seed: seed)
+        rng, X, y = np.random.default_rng(0), [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]
+        assert isinstance(make_random_state(rng), np.random.RandomState)
+        numbers = [make_random_state(np.random.default_rng(seed)).randint(2**31) for seed in (0, 0, 1)]
+        assert numbers[0] == numbers[1] != numbers[2]
+        before = rng.bit_generator.state
+        assert DeepLogisticClassifier((2,), alpha=1.0, random_state=rng).fit(X, y).n_iter_
+        assert rng.bit_generator.state != before  # so the next fit has another start
+        assert DeepLogisticClassifierCV((2,), alphas=[1.0], cv=2, random_state=rng).fit(X, y).n_iter_
