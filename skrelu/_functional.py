@@ -17,7 +17,7 @@ from skrelu._core.penalty import Penalty
 from skrelu._core.threads import Team
 from skrelu._data.dates import check_no_dates
 from skrelu._data.labels import Labels, check_indicator
-from skrelu._data.validation import FLOAT_DTYPES, check_each_label, check_sample_weight
+from skrelu._data.validation import FLOAT_DTYPES, check_each_label, check_sample_weight, plain_labels
 
 
 def loss_and_gradient(
@@ -99,7 +99,7 @@ def loss_and_gradient(
     if X.shape[1] != network.layer_sizes[0]:
         raise ValueError(f"X has {X.shape[1]} features, but coefs[0] has {network.layer_sizes[0]} rows.")
     check_each_label(y, "y")
-    y = check_array(y, ensure_2d=False, dtype=None, accept_sparse="csr", input_name="y")
+    y = plain_labels(check_array(y, ensure_2d=False, dtype=None, accept_sparse="csr", input_name="y"), "y")
     check_consistent_length(X, y)
     weights = check_sample_weight(sample_weight, X)
     loss, targets = _encode(y, network.layer_sizes[-1])

@@ -3,6 +3,7 @@
 from typing import Literal, Self, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
@@ -10,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skrelu._core.arrays import Array, MatrixLike, Rows
 from skrelu._core.scores import compute_scores
 from skrelu._data.labels import Labels
-from skrelu._data.validation import largest_value, validate_rows
+from skrelu._data.validation import labels_for_metric, largest_value, validate_rows
 from skrelu._fitted import FittedNetwork, read_network
 from skrelu._laplace.moderation import moderate
 from skrelu._laplace.posterior import NoPosterior, Posterior
@@ -141,6 +142,23 @@ class Predictor(ClassifierMixin, Persistent):
         scores, labels = self._moderated_scores(X)
         with np.errstate(all="ignore"):
             return labels.loss.log_probabilities(labels.per_class(scores))
+
+    def score(self, X: MatrixLike, y: MatrixLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy: the fraction of the rows whose label is predicted; for multilabel targets all labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Labels, of any dtype that `fit` takes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+        """
+        return float(super().score(X, labels_for_metric(y), sample_weight))
 
     @property
     def coef_(self) -> Array:

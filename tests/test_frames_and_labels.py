@@ -1,5 +1,6 @@
 """Data frames and their columns: the same bits as from NumPy, names kept and checked, labels of every dtype."""
 
+from decimal import Decimal
 from functools import cache, partial
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler, scale
 
@@ -276,3 +277,77 @@ class TestLabels:
         assert_array_equal(search.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"])
         assert_same_model(search.best_estimator_, expected.best_estimator_)
         assert search.feature_names_in_.tolist() == NAMES
+
+
+# Labels of dtype object, as in the last column of `frame.to_numpy()`.
+PLAIN_LABELS = {
+    "integers": int,
+    "whole floats": float,
+    "booleans": bool,
+    "integers of NumPy": np.int64,
+}
+
+
+def as_objects(y, kind):
+    labels = np.empty(y.shape, dtype=object)
+    labels.flat = [kind(label) for label in y.flat]
+    return labels
+
+
+class TestLabelsOfDtypeObject:
+    @pytest.mark.parametrize("kind", PLAIN_LABELS.values(), ids=PLAIN_LABELS)
+    @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+    def test_numbers_and_booleans(self, model, kind):
+        X, y = iris()
+        plain = np.minimum(y, 1).astype(kind)
+        labels = as_objects(plain, kind)
+        expected, fitted = clone(model).fit(X, plain), clone(model).fit(X, labels)
+        assert_same_model(fitted, expected)
+        assert fitted.classes_.dtype == fitted.predict(X).dtype == np.dtype(kind)
+        assert fitted.score(X, labels) == fitted.score(X, plain) == expected.score(X, plain)
+        weights = np.arange(len(y)) + 1.0
+        assert fitted.score(X, labels, sample_weight=weights) == expected.score(X, plain, sample_weight=weights)
+
+    def test_the_last_column_of_a_frame(self):
+        pd = pytest.importorskip("pandas")
+        X, y = iris()
+        values = pd.DataFrame(X, columns=NAMES).assign(name="flower", label=y).to_numpy()
+        assert values.dtype == object
+        model = clone(MODELS["fixed alpha"]).fit(values[:, :4], values[:, -1])
+        assert_same_model(model, clone(MODELS["fixed alpha"]).fit(X, y))
+        assert model.classes_.dtype == int
+
+    @pytest.mark.parametrize("container", [np.asarray, pandas_frame], ids=["array", "frame"])
+    @pytest.mark.parametrize("kind", [int, bool, float])
+    def test_indicators(self, kind, container):
+        X, y = iris()
+        plain = np.column_stack([y == 1, y > 0, y < 2, y == 2]).astype(int)
+        labels = as_objects(plain, kind)
+        labels = labels if container is np.asarray else container(labels, dtype="object")
+        expected, model = (clone(MODELS["fixed alpha"]).fit(X, Y) for Y in (plain, labels))
+        assert_same_model(model, expected)
+        assert model.score(X, labels) == expected.score(X, plain)
+
+    def test_of_validation(self):
+        X, y = iris()
+        expected = clone(MODELS["fixed alpha"]).fit(X, y, X_val=X[::2], y_val=y[::2])
+        model = clone(MODELS["fixed alpha"]).fit(X, y, X_val=X[::2], y_val=as_objects(y[::2], int))
+        assert_same_model(model, expected)
+
+    def test_in_a_search(self):
+        X, y = iris()
+        search = GridSearchCV(clone(MODELS["fixed alpha"]), {"alpha": [0.3, 3.0]}, cv=KFold(2, shuffle=True))
+        search.fit(X, as_objects(y, int))
+        assert search.best_score_ > 0.8
+
+    @pytest.mark.parametrize("name", ["fixed alpha", "cross-validation"])
+    def test_objects_of_other_kinds(self, name):
+        X, y = iris()
+        model = clone(MODELS[name])
+        with pytest.raises(TypeError, match=r"y must hold .* got Decimal .* y\.astype\(int\)"):
+            model.fit(X, as_objects(y, Decimal))
+        fitted = fitted_to_an_array(name)
+        with pytest.raises(TypeError, match=r"y must hold .* got Decimal"):
+            fitted.score(X, as_objects(y, Decimal))
+        with pytest.raises(ValueError, match="y must hold a label in every row, but row 1 has none"):
+            fitted.score(X[:2], np.array([1, None]))

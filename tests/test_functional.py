@@ -214,3 +214,22 @@ def test_one_output_takes_two_labels(y):
     problem = make_problem("binary")
     with pytest.raises(ValueError, match="two labels"):
         loss_and_gradient(problem.coefs, problem.intercepts, problem.X, y)
+
+
+@pytest.mark.parametrize(
+    ("kind", "label"), [("binary", int), ("binary", bool), ("multiclass", int), ("multilabel", int)]
+)
+def test_labels_of_dtype_object(kind, label):
+    problem = make_problem(kind)
+    y = np.unique(problem.y, return_inverse=True)[1].reshape(problem.y.shape)
+    objects = np.empty(y.shape, dtype=object)
+    objects.flat = [label(value) for value in y.flat]
+    layers = problem.coefs, problem.intercepts, problem.X
+    expected, result = loss_and_gradient(*layers, y), loss_and_gradient(*layers, objects)
+    assert result[0] == expected[0]
+    for parts, expected_parts in zip(result[1:], expected[1:], strict=True):
+        for part, expected_part in zip(parts, expected_parts, strict=True):
+            assert_allclose(part, expected_part, rtol=0)
+    objects.flat = [complex(value) for value in y.flat]
+    with pytest.raises(TypeError, match=r"y must hold .* got complex"):
+        loss_and_gradient(*layers, objects)

@@ -36,7 +36,7 @@ def validate_rows_and_labels(estimator: Any, X: Any, y: Any, name: str, *, reset
     X, y = validate_rows(estimator, X, y, multi_output=True, ensure_min_samples=n_needed, reset=reset)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y.toarray() if sparse.issparse(y) else y, warn=True)
-    return X, y
+    return X, plain_labels(y, name)
 
 
 def largest_value(X: Rows) -> float:
@@ -80,6 +80,42 @@ def _may_be_missing(kind: type) -> bool:
 
 def _is_missing(label: Any) -> bool:
     return label is None or type(label).__name__ == "NAType" or bool(label != label)
+
+
+def plain_labels(y: Any, name: str) -> Any:
+    """Return labels of dtype object that are all numbers or booleans in the dtype of these, and any others unchanged.
+
+    `y` is an array or a sparse matrix. A column of a frame whose columns have several dtypes is of dtype object.
+
+    Raises
+    ------
+    TypeError
+        If there are objects of other kinds, except strings, or if one dtype cannot hold all the numbers.
+    """
+    if sparse.issparse(y) or y.dtype != object or not y.ndim:
+        return y
+    kinds = set(map(type, y.flat))
+    if any(issubclass(kind, str) for kind in kinds):
+        return y
+    if y.ndim == 1 and len(y) and isinstance(y[0], bytes | list | tuple):  # scikit-learn says what to do
+        return y
+    try:
+        labels = np.array(y.tolist())
+    except ValueError:  # arrays of different lengths
+        labels = y
+    if labels.dtype.kind not in "biuf" or labels.shape != y.shape or not (labels == y).all():
+        names = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise TypeError(
+            f"{name} must hold numbers, booleans or strings, got {names} in an array of dtype object. Convert the "
+            f"labels, e.g. by {name}.astype(int) or {name}.astype(str)."
+        )
+    return labels
+
+
+def labels_for_metric(y: Any) -> Any:
+    """Return labels for a metric of scikit-learn, none of which takes numbers of dtype object."""
+    check_each_label(y, "y")
+    return y if sparse.issparse(y) or isinstance(y, list | tuple) else plain_labels(np.asarray(y), "y")
 
 
 def check_sample_weight(sample_weight: Any, X: Rows, name: str = "sample_weight") -> Array | None:

@@ -1,5 +1,8 @@
 """Data and labels: errors that name what was given, and what passes unchanged."""
 
+from datetime import date
+from decimal import Decimal
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -15,6 +18,7 @@ from skrelu._data.validation import (
     check_known_labels,
     check_sample_weight,
     largest_value,
+    plain_labels,
     validate_rows,
     validate_rows_and_labels,
 )
@@ -129,6 +133,55 @@ class TestLabels:
         with pytest.warns(DataConversionWarning, match="column-vector y was passed"):
             _, y = validate_rows_and_labels(DeepLogisticClassifier(), X, container(Y[:, np.newaxis]), "y", reset=True)
         assert_array_equal(y, Y)
+
+    @pytest.mark.parametrize(
+        ("y", "expected"),
+        [
+            ([0, 1, 1], int),
+            ([2.0, 1.0], float),
+            ([1, 2.0], float),
+            ([True, False], bool),
+            ([np.bool_(True), False], bool),
+            ([np.int8(1), np.int8(0)], np.int8),
+            ([[0, 1], [1, 1]], int),
+            ([2**63, 2**63 + 1], np.uint64),
+        ],
+    )
+    def test_numbers_of_dtype_object_have_the_dtype_of_their_values(self, y, expected):
+        labels = plain_labels(np.array(y, dtype=object), "y")
+        assert labels.dtype == np.dtype(expected)
+        assert labels.tolist() == y
+
+    @pytest.mark.parametrize("y", [np.array(["a", "b"], dtype=object), np.array([1, 0]), np.array(["a", "b"])])
+    def test_other_labels_stay_as_they_are(self, y):
+        assert plain_labels(y, "y") is y
+
+    @pytest.mark.parametrize(
+        ("labels", "kind"),
+        [
+            ([Decimal(1), 2], "Decimal"),
+            ([1, 2j], "complex"),
+            ([1, date(2020, 1, 1)], "date"),
+            ([2**70, 1], "int"),
+            ([2**60, 2**60 + 1, 0.0], "float, int"),  # as floats two of them would be one
+            ([np.zeros(2), np.zeros(2)], "ndarray"),
+            ([np.zeros(2), np.zeros(3)], "ndarray"),
+            ([{0}, {1}], "set"),
+        ],
+    )
+    @pytest.mark.parametrize("name", ["y", "y_val"])
+    def test_objects_that_are_no_labels(self, labels, kind, name):
+        y = np.empty(len(labels), dtype=object)
+        y[:] = labels
+        with pytest.raises(TypeError, match=rf"^{name} must hold .* got {kind}[ ,].*{name}\.astype\(int\)"):
+            plain_labels(y, name)
+
+    @pytest.mark.parametrize(("label", "message"), [([1], "MultiLabelBinarizer"), (b"a", "bytes")])
+    def test_what_scikit_learn_explains_itself(self, label, message):
+        y = np.empty(40, dtype=object)
+        y[:] = [label] * 40
+        with pytest.raises((ValueError, TypeError), match=message):
+            Labels.of(plain_labels(y, "y"), None)
 
 
 class TestWeights:
