@@ -25,17 +25,26 @@ class RowBlocks:
     selection : ndarray of int or None
         The numbers of the rows to visit; None means all. Dense rows are gathered block by block; of a sparse X the
         selected rows are copied once.
-    center : ndarray of shape (n_features,) or None
-        A vector that is subtracted from each dense row when a block is loaded; None means that nothing is.
+    center, factor : ndarray of shape (n_features,) or None
+        A vector that is subtracted from each dense row when a block is loaded, and one by which the difference is
+        multiplied; None means that nothing is.
     """
 
-    def __init__(self, X: Rows, *, max_rows: int, selection: Array | None = None, center: Array | None = None) -> None:
+    def __init__(
+        self,
+        X: Rows,
+        *,
+        max_rows: int,
+        selection: Array | None = None,
+        center: Array | None = None,
+        factor: Array | None = None,
+    ) -> None:
         self.is_sparse = bool(sparse.issparse(X))
         if self.is_sparse and selection is not None:
             X, selection = X[selection], None
         self._X = X
         self._selection = selection
-        self._center = center
+        self._center, self._factor = center, factor
         self.n_rows = X.shape[0] if selection is None else len(selection)
         n_blocks = -(-self.n_rows // max_rows)
         self._bounds = [block * self.n_rows // n_blocks for block in range(n_blocks + 1)]
@@ -68,12 +77,14 @@ class RowBlocks:
                 out[:, :-1] = rows
             else:
                 np.subtract(rows, self._center, out=out[:, :-1], casting="same_kind")
+            if self._factor is not None:
+                np.multiply(out[:, :-1], self._factor, out=out[:, :-1], casting="same_kind")
             if len(self) == 1:
                 self._only_block = out
         return out
 
     def take(self, numbers: Array) -> Rows:
-        """Return copies of a few rows in float64, not centred; `numbers` are positions among the selected rows."""
+        """Return copies of a few rows in float64, in the units of X; `numbers` are positions among the selected rows."""
         rows = self._X[numbers if self._selection is None else self._selection[numbers]]
         return rows.astype(np.float64)
 

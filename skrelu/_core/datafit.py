@@ -88,15 +88,14 @@ class Datafit:
         self.total_weight = self._unit * self._total
         self.dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
         self._standardization = self._of_blocks = standardization
-        max_rows, center = choose_block_rows(network.layer_sizes, X, len(targets)), None
-        # A single block is loaded once, so it costs nothing to centre it.
-        if (
-            standardization is not None
-            and not sparse.issparse(X)
-            and (max_rows >= len(targets) or standardization.distance > _MAX_DISTANCE[self.dtype.name])
-        ):
-            center, self._of_blocks = standardization.center, standardization.without_center()
-        self._blocks = RowBlocks(X, max_rows=max_rows, selection=selection, center=center)
+        max_rows = choose_block_rows(network.layer_sizes, X, len(targets))
+        center = factor = None
+        if standardization is not None and not sparse.issparse(X):
+            if max_rows >= len(targets):  # a single block, which is loaded once
+                center, factor, self._of_blocks = standardization.center, standardization.factor, None
+            elif standardization.distance > _MAX_DISTANCE[self.dtype.name]:
+                center, self._of_blocks = standardization.center, standardization.without_center()
+        self._blocks = RowBlocks(X, max_rows=max_rows, selection=selection, center=center, factor=factor)
         self.n_rows = self._blocks.n_rows
         self._workspaces = [
             Workspace(network, self._blocks.max_rows, self.dtype, copies_rows=not self._blocks.is_sparse)
@@ -258,7 +257,11 @@ class Datafit:
     def _squared_norms(self, rows: Rows) -> Array:
         """Return ||(z, 1)||^2 of the inputs of the last layer; dense rows have a column of ones already."""
         if not self.network.has_hidden_layers and self._of_blocks is not None:
-            return 1 + self._of_blocks.squared_norms(rows if sparse.issparse(rows) else rows[:, :-1])
+            if sparse.issparse(rows):
+                return 1 + self._of_blocks.squared_norms(rows)
+            rows = rows.copy()
+            np.subtract(rows[:, :-1], self._of_blocks.center, out=rows[:, :-1], casting="same_kind")
+            np.multiply(rows[:, :-1], self._of_blocks.factor, out=rows[:, :-1], casting="same_kind")
         if sparse.issparse(rows):
             return 1 + np.asarray(rows.multiply(rows).sum(axis=1)).ravel()
         return np.einsum("ij,ij->i", rows, rows)

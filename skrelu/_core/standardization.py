@@ -9,7 +9,8 @@ a linear change of its parameters, whose transpose takes the gradient by (W, b) 
 stay in their own units, sparse rows stay sparse, and only the small matrix of the first layer changes.
 
 Where m_j is very large beside s_j, the difference of W x and W m loses digits. Then dense rows are centred when they
-are copied into a block, see `RowBlocks`, and only the scale goes into the first layer.
+are copied into a block, see `RowBlocks`, and only the scale goes into the first layer. Rows of a single block, which are
+copied once, are standardised there.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from skrelu._core.arrays import Array, CentredRows, Inputs, Rows
+from skrelu._core.arrays import Array, CentredRows, Inputs, Rows, SparseRows
 
 
 @dataclass(frozen=True)
@@ -50,25 +51,36 @@ class Standardization:
         """Return the standardisation of rows that are centred already."""
         return replace(self, center=np.zeros_like(self.center))
 
+    @cached_property
+    def _has_center(self) -> bool:
+        return bool(self.center.any())
+
+    @cached_property
+    def _factors(self) -> Array:
+        return self.factor[:, np.newaxis]
+
     def to_given(self, layer: Array) -> Array:
         """Return the first layer [W | b]^T in the units of X, from [V | c]^T; both of shape (n_features + 1, m_1)."""
         given = np.empty_like(layer)
-        np.multiply(layer[:-1], self.factor[:, np.newaxis], out=given[:-1])
-        given[-1] = layer[-1] - self.center @ given[:-1]
+        np.multiply(layer[:-1], self._factors, out=given[:-1])
+        given[-1] = layer[-1]
+        if self._has_center:
+            given[-1] -= self.center @ given[:-1]
         return given
 
     def from_given(self, layer: Array) -> Array:
         """Return the first layer for standardised columns from that in the units of X, the inverse of `to_given`."""
         standardized = np.empty_like(layer)
         standardized[:-1] = 0
-        np.divide(layer[:-1], self.factor[:, np.newaxis], out=standardized[:-1], where=self.factor[:, np.newaxis] > 0)
+        np.divide(layer[:-1], self._factors, out=standardized[:-1], where=self._factors > 0)
         standardized[-1] = layer[-1] + self.center @ layer[:-1]
         return standardized
 
     def pull_back(self, gradient: Array) -> None:
         """Turn the gradient by [W | b]^T into that by [V | c]^T, in place."""
-        gradient[:-1] -= np.outer(self.center, gradient[-1])
-        gradient[:-1] *= self.factor[:, np.newaxis]
+        if self._has_center:
+            gradient[:-1] -= np.multiply.outer(self.center, gradient[-1])
+        gradient[:-1] *= self._factors
 
     def rows(self, X: Rows) -> Inputs:
         """Return copies of a few rows with standardised columns."""
@@ -78,12 +90,11 @@ class Standardization:
         center = self.center * self.factor
         return CentredRows(scaled, center) if center.any() else scaled
 
-    def squared_norms(self, X: Rows) -> Array:
+    def squared_norms(self, X: SparseRows) -> Array:
         """Return ||(x - m) / s||^2 of each row of a block."""
         weights = np.square(self.factor)
-        squares = X.multiply(X) if sparse.issparse(X) else np.square(X)
-        norms = np.asarray(squares @ weights).ravel()
-        if self.center.any():
+        norms = np.asarray(X.multiply(X) @ weights).ravel()
+        if self._has_center:
             weighted = weights * self.center
             norms = norms - 2 * np.asarray(X @ weighted).ravel() + weighted @ self.center
         return np.maximum(norms, 0)
