@@ -84,7 +84,7 @@ class RowBlocks:
         return out
 
     def take(self, numbers: Array) -> Rows:
-        """Return copies of a few rows in float64, in the units of X; `numbers` are positions among the selected rows."""
+        """Return copies of a few rows in float64, as X has them; `numbers` are positions among the selected rows."""
         rows = self._X[numbers if self._selection is None else self._selection[numbers]]
         return rows.astype(np.float64)
 

@@ -9,8 +9,8 @@ a linear change of its parameters, whose transpose takes the gradient by (W, b) 
 stay in their own units, sparse rows stay sparse, and only the small matrix of the first layer changes.
 
 Where m_j is very large beside s_j, the difference of W x and W m loses digits. Then dense rows are centred when they
-are copied into a block, see `RowBlocks`, and only the scale goes into the first layer. Rows of a single block, which are
-copied once, are standardised there.
+are copied into a block, see `RowBlocks`, and only the scale goes into the first layer. Rows of a single block, copied
+once, are standardised there.
 """
 
 from dataclasses import dataclass, replace
