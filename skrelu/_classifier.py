@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from skrelu._caveats import warn_of_run, warn_of_weights
 from skrelu._core.arrays import Array, MatrixLike, Parameters
@@ -137,6 +138,10 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         In the units of X. float32 if X was, unless a column's mean is more than 256 deviations from 0.
     intercepts_ : list of ndarray of shape (m_l,)
         The biases of each layer.
+    coef_ : ndarray of shape (1 or `n_outputs_`, `n_features_in_`)
+        `coefs_[0].T`, as in LogisticRegression; only for a network without a hidden layer.
+    intercept_ : ndarray of shape (1 or `n_outputs_`,)
+        `intercepts_[0]`; only for a network without a hidden layer.
     feature_mean_, feature_scale_ : ndarray of shape (`n_features_in_`,) or None
         The means and deviations of the columns, if the fit standardised them (1 for a constant column), else None.
     n_layers_ : int
@@ -169,6 +174,9 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         alpha. gamma is the number of the feature's weights that the data determine, and gamma / alpha about the sum of
         their squares, for standardised columns if the fit standardised them. The smaller it is, the less the model
         needs the feature. It is 0 for a column of zeros, and for all features if nothing is determined.
+    feature_importances_ : ndarray of shape (`n_features_in_`,)
+        `feature_relevance_` under the name that RFE, SelectFromModel and other tools look for. Where that is None,
+        there is no such attribute.
     n_effective_parameters_ : float or None
         The number of weights that the data determine, MacKay's gamma; None for a fixed alpha, unless
         predictive='laplace', and where the curvature could not be measured.
@@ -436,6 +444,18 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         # Before attributes are written, as the caller may turn the warning into an error.
         warn_of_run(run, self, problem)
         self.__dict__.update(fitted)
+
+    @property
+    def feature_importances_(self) -> Array:
+        """The relevance of each feature, (n_features_in_,): their sum is 1, or all are 0."""
+        check_is_fitted(self)
+        relevance = getattr(self, "feature_relevance_", None)
+        if relevance is None:
+            raise AttributeError(
+                "feature_importances_ needs a fit with an alpha for each feature: set alpha='evidence' and "
+                "alpha_grouping='feature', and call fit."
+            )
+        return relevance
 
     def _strategy(self, problem: Problem, random_state: np.random.RandomState, *, is_continued: bool) -> Strategy:
         """Return the strategy that sets alpha."""

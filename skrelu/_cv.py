@@ -112,6 +112,10 @@ class DeepLogisticClassifierCV(CallbackSupportMixin, Predictor):
         The names of the features, if X had names that are all strings.
     coefs_, intercepts_, n_layers_, n_outputs_, out_activation_ : object
         The network fitted to all rows at `alpha_`, as in DeepLogisticClassifier.
+    coef_, intercept_ : ndarray
+        The weights and biases of a network without a hidden layer, as in LogisticRegressionCV.
+    feature_mean_, feature_scale_ : ndarray of shape (`n_features_in_`,) or None
+        The means and deviations of the columns over all rows, if the last fit standardised them, else None.
     loss_, loss_curve_, best_loss_, n_iter_, optimize_result_ : object
         The record of the fit at `alpha_` to all rows, as in DeepLogisticClassifier.
     validation_scores_, best_validation_score_ : None

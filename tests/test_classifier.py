@@ -10,10 +10,12 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_selection import RFE, SelectFromModel
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import cross_validate, train_test_split
 from sklearn.preprocessing import scale
+from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
 from skrelu import DeepLogisticClassifier, loss_and_gradient
@@ -274,6 +276,67 @@ class TestPredictions:
         )
         assert_array_equal(dense.predict_proba(X), from_sparse.predict_proba(X))
         assert isinstance(from_sparse.predict(X), np.ndarray)
+
+
+class TestFeatureImportances:
+    @staticmethod
+    def product():
+        """Return rows of six columns of very different units; the label is the sign of the product of two of them."""
+        X = np.random.RandomState(0).randn(300, 6)
+        return X * [1, 1e6, 1e-3, 1, 1e3, 1], (X[:, 1] * X[:, 4] > 0).astype(int)
+
+    def test_they_are_the_relevances(self):
+        X, y = self.product()
+        model = DeepLogisticClassifier((8,), random_state=0).fit(X, y)
+        assert_array_equal(model.feature_importances_, model.feature_relevance_)
+        assert_allclose(model.feature_importances_.sum(), 1, rtol=1e-12)
+        assert model.feature_importances_[[1, 4]].sum() > 0.7
+        assert "feature_importances_" not in vars(model)
+        assert_array_equal(pickle.loads(pickle.dumps(model)).feature_importances_, model.feature_importances_)
+
+    def test_where_no_feature_matters_all_are_zero_as_in_the_trees_of_scikit_learn(self):
+        X, y = np.zeros((40, 3)), np.arange(40) % 2
+        with pytest.warns(UserWarning, match="do not determine the network"):
+            model = DeepLogisticClassifier((3,), random_state=0).fit(X, y)
+        assert_array_equal(model.feature_importances_, np.zeros(3))
+        assert_array_equal(DecisionTreeClassifier().fit(X, y).feature_importances_, np.zeros(3))
+
+    @pytest.mark.parametrize(
+        "options", [{"alpha": 1.0}, {"alpha_grouping": "shared"}, {"alpha_grouping": "layer"}, {"alpha": [1.0, 2.0]}]
+    )
+    def test_without_an_alpha_for_each_feature_there_are_none(self, options):
+        X, y = self.product()
+        model = DeepLogisticClassifier((3,), random_state=0, early_stopping=False, **options).fit(X / X.std(axis=0), y)
+        assert not hasattr(model, "feature_importances_")
+        with pytest.raises(AttributeError, match=r"feature_importances_ .*alpha='evidence'.*alpha_grouping='feature'"):
+            model.feature_importances_  # noqa: B018
+
+    def test_weights_set_by_hand_have_none(self):
+        model = DeepLogisticClassifier(())
+        model.coefs_, model.intercepts_, model.classes_ = [np.ones((3, 1))], [np.zeros(1)], np.array([0, 1])
+        assert not hasattr(model, "feature_importances_")
+        with pytest.raises(AttributeError, match="alpha='evidence'"):
+            model.feature_importances_  # noqa: B018
+
+    def test_before_fit_there_are_none(self):
+        assert not hasattr(DeepLogisticClassifier(), "feature_importances_")
+        with pytest.raises(AttributeError, match="not fitted yet"):
+            DeepLogisticClassifier().feature_importances_  # noqa: B018
+
+    def test_selectors_take_them(self):
+        X, y = self.product()
+        model = DeepLogisticClassifier((8,), random_state=0)
+        selectors = [RFE(model, n_features_to_select=2, step=2), SelectFromModel(model)]
+        for selector in (*selectors, SelectFromModel(model.fit(X, y), prefit=True)):
+            assert np.flatnonzero(selector.fit(X, y).get_support()).tolist() == [1, 4]
+
+    def test_without_a_hidden_layer_they_do_not_depend_on_the_units_as_coef_does(self):
+        X = np.random.RandomState(0).randn(300, 4)
+        y = (X[:, 1] + X[:, 2] > 0).astype(int) ^ (np.arange(300) % 10 == 0)
+        model = DeepLogisticClassifier(())
+        X *= [1e-6, 1e6, 1, 1]
+        by_relevance = RFE(model, n_features_to_select=2, importance_getter="feature_importances_").fit(X, y)
+        assert np.flatnonzero(by_relevance.support_).tolist() == [1, 2]
 
 
 class TestEarlyStopping:

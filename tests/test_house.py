@@ -165,7 +165,8 @@ def test_the_docstring_names_every_fitted_attribute(estimator):
     model = estimator((3,), max_iter=1000, random_state=0).fit(*load_iris(return_X_y=True))
     section = inspect.getdoc(estimator).split("Attributes\n")[1].split("See Also")[0]
     documented = set(", ".join(re.findall(r"^(\w+_(?:, \w+_)*) : ", section, flags=re.M)).split(", "))
-    fitted = {name for name in vars(model) if name.endswith("_") and not name.startswith("_")}
+    properties = {name for name, _ in inspect.getmembers(estimator, lambda member: isinstance(member, property))}
+    fitted = {name for name in {*vars(model), *properties} if name.endswith("_") and not name.startswith("_")}
     assert documented == fitted | {"feature_names_in_"}
 
 
