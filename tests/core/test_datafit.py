@@ -288,17 +288,20 @@ class TestStandardization:
         assert_allclose(value, expected_value, rtol=1e-5)
         assert_allclose(gradient, expected_gradient, atol=1e-5 * np.abs(expected_gradient).max())
 
+    @pytest.mark.parametrize("hidden", [(), (6,)])
     @pytest.mark.parametrize("n_rows", [50, 203])
-    def test_nothing_to_standardise_changes_no_bit(self, n_rows, monkeypatch):
+    def test_nothing_to_standardise_changes_no_bit(self, n_rows, hidden, monkeypatch):
         monkeypatch.setattr("skrelu._core.datafit.choose_block_rows", lambda *shapes: n_rows)
-        problem = make_problem("binary", (6,), n_samples=203)
+        problem = make_problem("binary", hidden, n_samples=203)
+        problem.X[:, 2] = 0  # as a scaler leaves a constant column
         for container in (np.asarray, sparse.csr_array):
             answers = []
-            for units in (None, Standardization(np.zeros(3), np.ones(3))):
+            for units in (None, Standardization(np.zeros(3), np.array([1.0, 1.0, 0.0]))):
                 with Team(1) as team:
                     datafit, parameters = make_datafit_of(problem, team, container(problem.X), standardization=units)
                     terms = datafit.sample_terms(parameters, 40, 0)
-                    answers.append((*datafit.value_and_gradient(parameters), terms.slopes, terms.numbers))
+                    value, gradient = datafit.value_and_gradient(parameters)
+                    answers.append((value, gradient, terms.slopes, terms.inclusion, terms.numbers))
             for actual, expected in zip(*answers, strict=True):
                 assert_array_equal(actual, expected)
 
