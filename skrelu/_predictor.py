@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skrelu._core.arrays import Array, MatrixLike, Rows
 from skrelu._core.scores import compute_scores
 from skrelu._data.labels import Labels
-from skrelu._data.validation import labels_for_metric, largest_value, validate_rows
+from skrelu._data.validation import describe_values, labels_for_metric, largest_value, validate_rows
 from skrelu._fitted import FittedNetwork, read_network
 from skrelu._laplace.moderation import moderate
 from skrelu._laplace.posterior import NoPosterior, Posterior
@@ -22,11 +22,16 @@ def finite_scores(coefs: list[Array], intercepts: list[Array], X: Rows, n_jobs: 
     """Return the scores of validated rows, of shape (n_samples, n_outputs); raise a ValueError if they overflow."""
     scores = compute_scores(coefs, intercepts, X, n_jobs)
     if not np.isfinite(scores).all():
-        raise ValueError(
-            f"X holds values up to {largest_value(X):.3g}, for which scores in {scores.dtype} overflow; scale X as the "
-            "training data were."
-        )
+        raise _overflow(X, f"scores in {scores.dtype}")
     return scores
+
+
+def _overflow(X: Rows, results: str) -> ValueError:
+    """Return the error for results that are not finite."""
+    values = describe_values(X)
+    if not np.isfinite(largest_value(X)):
+        return ValueError(f"X holds {values}. Every value must be a finite number.")
+    return ValueError(f"X holds {values}, for which {results} overflow; scale X as the training data were.")
 
 
 class Predictor(ClassifierMixin, Persistent):
@@ -209,10 +214,7 @@ class Predictor(ClassifierMixin, Persistent):
             network.coefs, network.intercepts, X, is_relative=network.is_relative, n_jobs=self.n_jobs
         )
         if not np.isfinite(variances).all():
-            raise ValueError(
-                f"X holds values up to {largest_value(X):.3g}, for which variances overflow; scale X as the training "
-                "data were."
-            )
+            raise _overflow(X, "variances")
         return variances, prior_variances
 
     def _scores(self, network: FittedNetwork, X: MatrixLike) -> tuple[Rows, Array]:

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import clone
 
-from skrelu import DeepLogisticClassifier
+from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV
 from tests.problems import SMALL_X, SMALL_Y, weights_with, with_value
 
 RNG = np.random.RandomState(1)
 X, Y = SMALL_X, SMALL_Y
+PREDICTIVE = ("map", "laplace")
 
 
 @pytest.mark.parametrize(
@@ -205,3 +207,64 @@ class TestScales:
     def test_float32_model_and_larger_float64_rows(self):
         model = DeepLogisticClassifier((4,), random_state=0).fit(X.astype(np.float32), Y)
         assert np.isfinite(model.predict_log_proba(X * 1e100)).all()
+
+
+class TestWithoutTheCheckOfScikitLearn:
+    """Under `assume_finite=True` scikit-learn lets NaN and infinity pass."""
+
+    @pytest.fixture(autouse=True)
+    def _assume_finite(self):
+        with config_context(assume_finite=True), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            yield
+
+    @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+    @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+    @pytest.mark.parametrize(("value", "name"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
+    @pytest.mark.parametrize(
+        "model",
+        [
+            DeepLogisticClassifier((4,)),
+            DeepLogisticClassifier(()),
+            DeepLogisticClassifier((4,), alpha=1.0, standardize=False),
+            DeepLogisticClassifier((4,), alpha=1.0, standardize=True),
+            DeepLogisticClassifierCV((4,), alphas=[1.0], cv=2, standardize=False),
+            DeepLogisticClassifierCV((4,), alphas=[1.0], cv=2, standardize=True),
+        ],
+    )
+    def test_fit(self, model, value, name, dtype, container):
+        with pytest.raises(ValueError, match=f"X holds {name}. Every value must be a finite number"):
+            clone(model).fit(container(with_value(value).astype(dtype)), Y)
+
+    @pytest.mark.parametrize("standardize", [False, True])
+    @pytest.mark.parametrize(("value", "name"), [(np.nan, "NaN"), (np.inf, "infinity")])
+    def test_a_column_of_a_single_value(self, value, name, standardize):
+        rows = X.copy()
+        rows[:, 1] = value
+        with pytest.raises(ValueError, match=f"X holds {name}. Every value"):
+            DeepLogisticClassifier((4,), alpha=1.0, standardize=standardize).fit(rows, Y)
+
+    @pytest.mark.parametrize("alpha", ["evidence", 1.0])
+    @pytest.mark.parametrize(("value", "name"), [(np.nan, "NaN"), (np.inf, "infinity")])
+    def test_validation_data(self, value, name, alpha):
+        with pytest.raises(ValueError, match=rf"X holds values up to \d\.\d+, the validation data hold {name}. Every"):
+            DeepLogisticClassifier((4,), alpha=alpha).fit(X, Y, X_val=np.full_like(X, value), y_val=Y)
+
+    @pytest.mark.parametrize(("value", "name"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
+    @pytest.mark.parametrize("argument", ["sample_weight", "sample_weight_val"])
+    def test_sample_weight(self, argument, value, name):
+        data = {"X_val": X, "y_val": Y} if argument == "sample_weight_val" else {}
+        with pytest.raises(ValueError, match=f"{argument} must hold finite numbers, but it holds {name}"):
+            DeepLogisticClassifier((4,)).fit(X, Y, **data, **{argument: weights_with(value)})
+
+    @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+    @pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "decision_function"])
+    def test_prediction(self, method, container):
+        with config_context(assume_finite=False):
+            models = [DeepLogisticClassifier((4,), predictive=predictive, random_state=0) for predictive in PREDICTIVE]
+            models = [model.fit(X, Y) for model in models]
+        for model in models:
+            with pytest.raises(ValueError, match=r"X holds NaN\. Every value must be a finite number"):
+                getattr(model, method)(container(with_value(np.nan)))
+        with pytest.raises(ValueError, match="X holds NaN"):
+            models[1].decision_function(container(with_value(np.nan)), return_std=True)

@@ -290,7 +290,7 @@ PLAIN_LABELS = {
 
 def as_objects(y, kind):
     labels = np.empty(y.shape, dtype=object)
-    labels.flat = [kind(label) for label in y.flat]
+    labels.flat = [kind(label) for label in y.ravel().tolist()]
     return labels
 
 

@@ -11,6 +11,7 @@ from skrelu._core.arrays import Array, Rows
 from skrelu._core.standardization import Standardization
 from skrelu._core.threads import Team
 from skrelu._data.rows import WeightedRows
+from skrelu._data.validation import describe_values
 
 _MAX_VALUES = 2**17  # of a dense block
 _MAX_SPARSE_VALUES = 2**20  # of a sparse block; it has at least as many rows as columns
@@ -82,11 +83,19 @@ def measure_columns(rows: WeightedRows, class_weights: Array | None, n_threads: 
     class_weights : ndarray of shape (n_rows,) or None
         The factor of each selected row's weight that comes from class weights, which do not count here.
     n_threads : int
+
+    Raises
+    ------
+    ValueError
+        If a column holds NaN or infinity.
     """
     weights = _sample_weights(rows, class_weights)
     exponents = np.zeros(rows.X.shape[1], dtype=np.intp)
     moments = _measure(rows, weights, exponents, n_threads)
     largest = np.maximum(np.abs(moments.lowest), np.abs(moments.highest))
+    if not np.isfinite(largest).all():
+        values = describe_values(largest)
+        raise ValueError(f"A fit cannot begin, as X holds {values}. Every value must be a finite number.")
     is_constant = moments.highest - moments.lowest <= _ROUNDING * largest
     variances = moments.squares / moments.weight
     is_wrong = ~(np.isfinite(variances) & np.isfinite(moments.mean)) | (variances < _MIN_VARIANCE)

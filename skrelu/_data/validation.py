@@ -45,6 +45,17 @@ def largest_value(X: Rows) -> float:
     return max(float(values.max(initial=0)), -float(values.min(initial=0)))
 
 
+def describe_values(X: Rows) -> str:
+    """Return 'NaN' or 'infinity' if X holds that, otherwise 'values up to' the largest magnitude.
+
+    scikit-learn looks for them first, but not under `config_context(assume_finite=True)`.
+    """
+    largest = largest_value(X)
+    if np.isfinite(largest):
+        return f"values up to {largest:.3g}"
+    return "NaN" if np.isnan(largest) else "infinity"
+
+
 def check_each_label(y: Any, name: str) -> None:
     """Raise an error if a label is missing, or if only some of the labels are strings.
 
@@ -132,6 +143,8 @@ def check_sample_weight(sample_weight: Any, X: Rows, name: str = "sample_weight"
         weights: Array = _check_sample_weight(sample_weight, X, dtype=np.float64)
     except (ValueError, TypeError) as error:
         raise type(error)(str(error) if name in str(error) else f"{name} is not valid: {error}") from error
+    if not np.isfinite(largest_value(weights)):
+        raise ValueError(f"{name} must hold finite numbers, but it holds {describe_values(weights)}.")
     if weights.min() < 0:
         raise ValueError(f"{name} must not be negative, got {weights.min()}.")
     if not weights.any():

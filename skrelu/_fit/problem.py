@@ -15,7 +15,7 @@ from skrelu._core.threads import Team
 from skrelu._data.labels import Labels
 from skrelu._data.moments import measure_columns
 from skrelu._data.rows import WeightedRows
-from skrelu._data.validation import largest_value
+from skrelu._data.validation import describe_values, largest_value
 
 _MAX_RATIO_OF_UNITS = 1e4  # of the largest column and the smallest deviation; ages beside rare 0/1 columns have 1e3
 _MAX_DISTANCE_IN_FLOAT32 = 2.0**8  # of a mean from 0, in deviations
@@ -112,11 +112,13 @@ class Problem:
 
     def describe_scale(self, penalty: Penalty) -> str:
         """Return a sentence on the size of the numbers and advice, for the message of a fit that overflows."""
-        X = largest_value(self.training.X)
-        X_val = 0.0 if self.validation is None else largest_value(self.validation.X)
-        watched = "" if self.validation is None else f", the validation data up to {X_val:.3g}"
-        is_large = max(X, X_val) > 1e6 and self.standardization is None
+        tables = [self.training.X] if self.validation is None else [self.training.X, self.validation.X]
+        values = ", the validation data hold ".join(map(describe_values, tables))
+        largest = np.max([largest_value(X) for X in tables])
+        if not np.isfinite(largest):
+            return f"X holds {values}. Every value must be a finite number."
+        is_large = largest > 1e6 and self.standardization is None
         advice = "Standardise X." if is_large else "Rescale sample_weight and alpha."
         with np.errstate(all="ignore"):
             alpha = penalty.alphas.max() / self.training.total_weight
-        return f"X holds values up to {X:.3g}{watched}, alpha over the total weight is {alpha:.3g}. {advice}"
+        return f"X holds {values}, alpha over the total weight is {alpha:.3g}. {advice}"

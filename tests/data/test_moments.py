@@ -274,3 +274,13 @@ def test_X_is_unchanged():
         with np.errstate(all="ignore"):
             measure(rows)
         assert_array_equal(rows.toarray() if sparse.issparse(rows) else rows, kept)
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize(("value", "name"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
+@pytest.mark.parametrize("rows", [slice(3, 4), slice(None)])
+def test_a_column_that_is_not_finite_is_an_error(rows, value, name, container):
+    X = make_table()
+    X[rows, 1] = value
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match=f"X holds {name}. Every value must be a finite"):
+        measure(container(X))

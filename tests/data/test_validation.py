@@ -17,6 +17,7 @@ from skrelu._data.validation import (
     check_each_label,
     check_known_labels,
     check_sample_weight,
+    describe_values,
     largest_value,
     plain_labels,
     validate_rows,
@@ -300,3 +301,18 @@ class TestKnownLabels:
 )
 def test_the_largest_magnitude(X, expected):
     assert largest_value(X) == expected
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ([1.0, -3e7], "values up to 3e+07"),
+        ([np.nan, -3e7], "NaN"),
+        ([1.0, -np.inf], "infinity"),
+        ([np.inf, 1.0], "infinity"),
+        ([np.inf, np.nan], "NaN"),
+    ],
+)
+def test_values_in_words(row, expected, container):
+    assert describe_values(container(np.array([row, [0.0, 2.0]]))) == expected

@@ -160,7 +160,7 @@ class TestScale:
 
     def test_large_validation_data(self):
         text = self.describe(X=3.0, X_val=2e8)
-        assert "X holds values up to 3, the validation data up to 2e+08, alpha" in text
+        assert "X holds values up to 3, the validation data hold values up to 2e+08, alpha" in text
         assert text.endswith("Standardise X.")
 
     @pytest.mark.parametrize(("weight", "alpha", "expected"), [(1e-300, 1.0, "7.69e+298"), (2.0, 52.0, "2")])
