@@ -17,7 +17,13 @@ from skrelu._core.penalty import Penalty
 from skrelu._core.threads import Team
 from skrelu._data.dates import check_no_dates
 from skrelu._data.labels import Labels, check_indicator
-from skrelu._data.validation import FLOAT_DTYPES, check_each_label, check_sample_weight, plain_labels
+from skrelu._data.validation import (
+    FLOAT_DTYPES,
+    check_each_label,
+    check_no_foreign_array,
+    check_sample_weight,
+    plain_labels,
+)
 
 
 def loss_and_gradient(
@@ -93,6 +99,8 @@ def loss_and_gradient(
     """
     network, parameters = _check_layers(coefs, intercepts)
     alpha = _check_alpha(alpha)
+    for array, name in ((X, "X"), (y, "y")):
+        check_no_foreign_array(array, name)
     check_no_dates(X)
     with np.errstate(all="ignore"):  # scikit-learn looks for NaN by a sum, which may overflow
         X = check_array(X, accept_sparse="csr", dtype=FLOAT_DTYPES, input_name="X")

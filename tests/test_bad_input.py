@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
 
-from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV
+from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV, loss_and_gradient
 from tests.problems import SMALL_X, SMALL_Y, weights_with, with_value
 
 RNG = np.random.RandomState(1)
@@ -268,3 +268,53 @@ class TestWithoutTheCheckOfScikitLearn:
                 getattr(model, method)(container(with_value(np.nan)))
         with pytest.raises(ValueError, match="X holds NaN"):
             models[1].decision_function(container(with_value(np.nan)), return_std=True)
+
+
+class OtherArray(np.ndarray):
+    """Stands for an array of torch or CuPy, which need not be installed."""
+
+
+class TestArraysOfOtherLibraries:
+    """What scikit-learn does not convert to NumPy is named before work begins."""
+
+    @pytest.fixture(autouse=True)
+    def _dispatch(self, monkeypatch):
+        monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+        monkeypatch.setattr("skrelu._data.validation.is_foreign_array", lambda array: isinstance(array, OtherArray))
+
+    @staticmethod
+    def message(name):
+        return rf"{name} must be an array of NumPy, got tests\.test_bad_input\.OtherArray\. .*np\.asarray\({name}\.cpu"
+
+    @pytest.mark.parametrize("name", ["X", "y", "sample_weight", "X_val", "y_val", "sample_weight_val"])
+    def test_fit(self, name):
+        data = {"X": X, "y": Y, "sample_weight": np.ones(40)}
+        data |= {f"{key}_val": value for key, value in data.items()} if "val" in name else {}
+        data[name] = data[name].view(OtherArray)
+        model = DeepLogisticClassifier((4,), random_state=0).fit(X, Y)
+        before = model.predict_proba(X)
+        with pytest.raises(TypeError, match=self.message(name)):
+            model.fit(**data)
+        assert_array_equal(model.predict_proba(X), before)
+
+    @pytest.mark.parametrize("name", ["X", "y", "sample_weight"])
+    def test_cross_validation_and_function(self, name):
+        data = {"X": X, "y": Y, "sample_weight": np.ones(40)}
+        data[name] = data[name].view(OtherArray)
+        with pytest.raises(TypeError, match=self.message(name)):
+            DeepLogisticClassifierCV((4,), alphas=[1.0], cv=2).fit(**data)
+        with pytest.raises(TypeError, match=self.message(name)):
+            loss_and_gradient([np.zeros((3, 1))], [np.zeros(1)], **data)
+
+    def test_prediction_and_score(self):
+        model = DeepLogisticClassifier((4,), alpha=1.0, random_state=0).fit(X, Y)
+        for method in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
+            with pytest.raises(TypeError, match=self.message("X")):
+                getattr(model, method)(X.view(OtherArray))
+        with pytest.raises(TypeError, match=self.message("y")):
+            model.score(X, Y.view(OtherArray))
+
+    def test_arrays_of_numpy_under_dispatch(self):
+        with config_context(array_api_dispatch=True):
+            model = DeepLogisticClassifier((4,), alpha=1.0, random_state=0).fit(X, Y)
+            assert model.predict(X).shape == (40,)

@@ -4,6 +4,8 @@ from copy import copy
 from inspect import signature
 from typing import Any
 
+from sklearn import get_config
+from sklearn.utils._array_api import _is_numpy_namespace, get_namespace
 from sklearn.utils._metadata_requests import _raise_for_params
 from sklearn.utils.validation import _check_method_params, _check_sample_weight
 
@@ -13,9 +15,24 @@ __all__ = [
     "_check_method_params",
     "_check_sample_weight",
     "_raise_for_params",
+    "is_foreign_array",
     "scorer_takes_weights",
     "scorer_with_labels",
 ]
+
+
+def is_foreign_array(array: Any) -> bool:
+    """Return whether scikit-learn would leave the array to another library than NumPy, such as torch or CuPy.
+
+    It does so only under `config_context(array_api_dispatch=True)`; otherwise it converts what it can.
+    """
+    if not get_config()["array_api_dispatch"]:
+        return False
+    try:
+        namespace, is_array = get_namespace(array)
+    except TypeError:  # no array, for example None or a table
+        return False
+    return bool(is_array) and not _is_numpy_namespace(namespace)
 
 
 def scorer_takes_weights(scorer: Any) -> bool:

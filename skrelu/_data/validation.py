@@ -9,13 +9,24 @@ from sklearn.utils.validation import column_or_1d, validate_data
 from skrelu._core.arrays import Array, Rows
 from skrelu._data.dates import check_no_dates
 from skrelu._data.labels import Labels, check_indicator
-from skrelu._data.private_sklearn import _check_sample_weight
+from skrelu._data.private_sklearn import _check_sample_weight, is_foreign_array
 
 FLOAT_DTYPES = (np.float64, np.float32)
 
 
+def check_no_foreign_array(array: Any, name: str) -> None:
+    """Raise a TypeError if scikit-learn would leave the array to another library than NumPy."""
+    if is_foreign_array(array):
+        kind = type(array)
+        raise TypeError(
+            f"{name} must be an array of NumPy, got {kind.__module__}.{kind.__qualname__}. Convert it, e.g. by "
+            f"np.asarray({name}.cpu()) from torch or cupy.asnumpy({name}) from CuPy."
+        )
+
+
 def validate_rows(estimator: Any, X: Any, *args: Any, **options: Any) -> Any:
     """Return X as a CSR matrix or an array of float64 or float32, from scikit-learn's `validate_data`."""
+    check_no_foreign_array(X, "X")
     check_no_dates(X)
     try:
         with np.errstate(all="ignore"):  # scikit-learn looks for NaN by a sum, which may overflow
@@ -31,6 +42,8 @@ def validate_rows_and_labels(estimator: Any, X: Any, y: Any, name: str, *, reset
 
     `name` is the name of y in messages: 'y' or 'y_val'.
     """
+    check_no_foreign_array(X, name.replace("y", "X"))
+    check_no_foreign_array(y, name)
     check_each_label(y, name)
     n_needed = 2 if name == "y" else 1
     X, y = validate_rows(estimator, X, y, multi_output=True, ensure_min_samples=n_needed, reset=reset)
@@ -125,6 +138,7 @@ def plain_labels(y: Any, name: str) -> Any:
 
 def labels_for_metric(y: Any) -> Any:
     """Return labels for a metric of scikit-learn, none of which takes numbers of dtype object."""
+    check_no_foreign_array(y, "y")
     check_each_label(y, "y")
     return y if sparse.issparse(y) or isinstance(y, list | tuple) else plain_labels(np.asarray(y), "y")
 
@@ -139,6 +153,7 @@ def check_sample_weight(sample_weight: Any, X: Rows, name: str = "sample_weight"
     """
     if sample_weight is None:
         return None
+    check_no_foreign_array(sample_weight, name)
     try:
         weights: Array = _check_sample_weight(sample_weight, X, dtype=np.float64)
     except (ValueError, TypeError) as error:

@@ -1,8 +1,12 @@
 """The private names of scikit-learn do what skrelu takes them for."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from scipy import sparse
+from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, check_scoring, f1_score, get_scorer, make_scorer
 
@@ -10,6 +14,7 @@ from skrelu._data.private_sklearn import (
     _check_method_params,
     _check_sample_weight,
     _raise_for_params,
+    is_foreign_array,
     scorer_takes_weights,
     scorer_with_labels,
 )
@@ -98,3 +103,39 @@ def test_metadata_without_routing():
     _raise_for_params({}, LogisticRegression(), "fit")
     with pytest.raises(ValueError, match="enable_metadata_routing=True"):
         _raise_for_params({"groups": [1]}, LogisticRegression(), "fit")
+
+
+class Foreign:
+    """An array of another library, by the standard for arrays of Python."""
+
+    def __array_namespace__(self, api_version=None):
+        return SimpleNamespace(__name__="other")
+
+
+class TestForeignArrays:
+    def test_only_under_dispatch(self, monkeypatch):
+        monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+        assert not is_foreign_array(Foreign())
+        with config_context(array_api_dispatch=True):
+            assert is_foreign_array(Foreign())
+
+    @pytest.mark.parametrize("array", [np.zeros(3), np.zeros((2, 2), "f4"), [1, 2], ["a"], None, "a", 3, object()])
+    def test_what_is_none(self, array, monkeypatch):
+        monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+        with config_context(array_api_dispatch=True):
+            assert not is_foreign_array(array)
+
+    def test_neither_sparse_matrices_nor_tables(self, monkeypatch):
+        monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+        pd = pytest.importorskip("pandas")
+        frame = pd.DataFrame({"a": [1.0, 2.0]})
+        with config_context(array_api_dispatch=True):
+            for table in (frame, frame["a"], frame["a"].array, sparse.csr_array((2, 2)), sparse.csr_matrix((2, 2))):
+                assert not is_foreign_array(table)
+
+    @pytest.mark.parametrize("name", ["torch", "cupy", "dask.array", "array_api_strict"])
+    def test_libraries(self, name, monkeypatch):
+        monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+        library = pytest.importorskip(name)
+        with config_context(array_api_dispatch=True):
+            assert is_foreign_array(library.ones(3))
