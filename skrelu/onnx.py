@@ -154,7 +154,14 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
         return name
 
     z = add("Cast", operator.inputs[0].full_name, to=computed_in)
-    for l, (coef, intercept) in enumerate(zip(network.coefs, network.intercepts, strict=True)):
+    intercepts = list(network.intercepts)
+    mean = getattr(model, "feature_mean_", None)
+    if is_float32 and mean is not None and len(mean) == len(network.coefs[0]) and mean.any():
+        # In float32, x @ W loses digits if a mean is large beside its deviation. (x - m) @ W + (b + m @ W) does not.
+        mean = mean.astype(np.float32).astype(np.float64)
+        intercepts[0] = intercepts[0] + mean @ network.coefs[0]
+        z = add("Sub", z, constant("mean", mean[np.newaxis], computed_in))
+    for l, (coef, intercept) in enumerate(zip(network.coefs, intercepts, strict=True)):
         if l > 0:
             z = add("Relu", z)
         z = add("Gemm", z, constant("coef", coef, computed_in), constant("intercept", intercept, computed_in))

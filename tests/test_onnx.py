@@ -155,6 +155,22 @@ class TestTheNetwork:
         assert_agrees(model, X)
 
 
+class TestColumnsInTheirOwnUnits:
+    """A float32 graph is as good as the float32 of its input, though the scale of a column is in the first weights."""
+
+    @pytest.mark.parametrize("hidden", [(), (7,)])
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_a_unix_time(self, hidden, dtype):
+        rng = np.random.default_rng(0)
+        X = np.column_stack([1.6e9 + 1e5 * rng.standard_normal(300), rng.standard_normal(300)])
+        X = X.astype(np.float32).astype(np.float64)  # so that both see the same times
+        y = ((X[:, 0] - 1.6e9) / 1e5 + X[:, 1] + rng.logistic(size=300) > 0).astype(int)
+        model = DeepLogisticClassifier(hidden, random_state=0).fit(X, y)
+        assert model.feature_mean_[0] > 1e9
+        _, probabilities = run(model, X.astype(dtype), {"zipmap": False})
+        assert_allclose(probabilities, model.predict_proba(X), atol=1e-5 if dtype == np.float32 else 1e-10)
+
+
 class TestLabels:
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("labels", ["str", "object", "bool", "int64", "int8", "uint16", "float64"])

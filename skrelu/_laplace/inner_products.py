@@ -42,7 +42,8 @@ def squared_norms(z: Inputs, alpha: Array) -> Array:
     """Return z_i^T D z_i of each row, of shape (n,)."""
     if isinstance(z, CentredRows):
         weighted = z.center / alpha
-        return squared_norms(z.values, alpha) - 2 * (z.values @ weighted) + z.center @ weighted
+        norms = squared_norms(z.values, alpha) - 2 * (z.values @ weighted) + z.center @ weighted
+        return np.maximum(norms, 0)  # rounding may make a small one negative
     squares = z.multiply(z).tocsr() if sparse.issparse(z) else np.square(z)
     if np.ndim(alpha):
         return np.asarray(squares @ (1 / alpha)).ravel()
