@@ -260,13 +260,10 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
     --------
     >>> from sklearn.datasets import load_breast_cancer
     >>> from sklearn.model_selection import train_test_split
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import StandardScaler
     >>> from skrelu import DeepLogisticClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> X, X_test, y, y_test = train_test_split(X, y, random_state=0)
-    >>> model = make_pipeline(StandardScaler(), DeepLogisticClassifier(random_state=0))
-    >>> _ = model.fit(X, y)
+    >>> model = DeepLogisticClassifier(random_state=0).fit(X, y)
     >>> model.predict(X_test[:5])
     array([0, 1, 1, 1, 1])
     >>> model.score(X_test, y_test) > 0.95
