@@ -4,7 +4,7 @@
     python benchmarks/standardize.py --data FOLDER     # with mnist10k.npz and adult.csv.gz from a folder
     python benchmarks/standardize.py --shapes 569x30 1797x64 --evaluations 50
 
-Both evaluate the same rows at the same parameters, in turns. The medians and the median of the paired ratios are
+Both evaluate the same model on the same rows, in turns. The medians and the median of the paired ratios are
 printed. With `far` the means are 1e5 deviations from 0, so that dense rows are centred when they are copied.
 """
 
@@ -30,26 +30,28 @@ def time_pair(
 ) -> tuple[np.ndarray, int]:
     """Return the seconds of evaluations without and with standardising, of shape (2, n), and the number of blocks."""
     shape = load_shape(name, dtype, data)
-    X, y = shape.X, shape.y
-    labels = Labels.of(y, None)
-    network = Network((X.shape[1], *shape.hidden, labels.n_outputs))
     mean = 1e5 if far else 1.0
+    X = shape.X if sparse.issparse(shape.X) else shape.X + dtype(mean)
+    labels = Labels.of(shape.y, None)
+    network = Network((X.shape[1], *shape.hidden, labels.n_outputs))
     standardization = Standardization(np.full(X.shape[1], mean), np.ones(X.shape[1]))
     parameters = 0.1 * np.random.default_rng(0).standard_normal(network.n_parameters)
+    given = parameters.copy()  # of the same model, in the units of X
+    network.layers(given)[0][...] = standardization.to_given(network.layers(parameters)[0])
     seconds: list[list[float]] = [[], []]
     with Team(count_threads(None)) as team:
         fits = [
-            Datafit(network, labels.loss, X, labels.encode(y), team=team, standardization=one)
+            Datafit(network, labels.loss, X, labels.encode(shape.y), team=team, standardization=one)
             for one in (None, standardization)
         ]
         began = time.perf_counter()
-        for fit in fits:
-            fit.value_and_gradient(parameters)
+        for fit, point in zip(fits, (given, parameters), strict=True):
+            fit.value_and_gradient(point)
         pair_of_seconds = time.perf_counter() - began
         for number in range(n_evaluations or int(np.clip(SECONDS / pair_of_seconds, 7, 2000))):
             for which in (0, 1) if number % 2 else (1, 0):
                 began = time.perf_counter()
-                fits[which].value_and_gradient(parameters)
+                fits[which].value_and_gradient((given, parameters)[which])
                 seconds[which].append(time.perf_counter() - began)
     return np.array(seconds), len(fits[0]._blocks)
 

@@ -57,9 +57,11 @@ def read_network(estimator: Any) -> FittedNetwork:
         coefs, intercepts, classes = estimator.coefs_, estimator.intercepts_, estimator.classes_
     except AttributeError:
         raise NotFittedError(_say_missing(estimator)) from None
-    coefs, intercepts = _read_layers(coefs, intercepts)
+    if not _are_of_a_fit(coefs, intercepts):
+        coefs, intercepts = _read_layers(coefs, intercepts)
     n_outputs = coefs[-1].shape[1]
-    classes = np.asarray(classes)
+    if type(classes) is not np.ndarray:
+        classes = np.asarray(classes)
     n_classes = 2 if n_outputs == 1 else n_outputs
     if classes.shape != (n_classes,):
         raise ValueError(
@@ -87,6 +89,23 @@ def _say_missing(estimator: Any) -> str:
     )
 
 
+def _are_of_a_fit(coefs: Any, intercepts: Any) -> bool:
+    """Return whether the layers are as a fit writes them: a quick look, so that a prediction of one row stays fast."""
+    if type(coefs) is not list or type(intercepts) is not list or not 0 < len(coefs) == len(intercepts):
+        return False
+    n_in = None
+    for coef, intercept in zip(coefs, intercepts, strict=True):
+        if type(coef) is not np.ndarray or type(intercept) is not np.ndarray or coef.ndim != 2:
+            return False
+        n_rows, n_out = coef.shape
+        if intercept.shape != (n_out,) or not n_out or n_rows != (n_in or n_rows):
+            return False
+        if coef.dtype.char not in "df" or intercept.dtype.char not in "df":
+            return False
+        n_in = n_out
+    return True
+
+
 def _read_layers(coefs: Any, intercepts: Any) -> tuple[list[Array], list[Array]]:
     """Return the weights and the biases as arrays, after a check of their shapes."""
     coefs, intercepts = _read_arrays(coefs, "coefs_", 2), _read_arrays(intercepts, "intercepts_", 1)
@@ -112,13 +131,7 @@ def _read_layers(coefs: Any, intercepts: Any) -> tuple[list[Array], list[Array]]
 def _read_arrays(values: Any, name: str, n_dims: int) -> list[Array]:
     if not isinstance(values, list | tuple | np.ndarray) or (isinstance(values, np.ndarray) and not values.ndim):
         raise ValueError(f"{name} must be a list of arrays, one for each layer, got {type(values).__name__}.")
-    return [
-        # The arrays of a fit, which need no more.
-        value
-        if type(value) is np.ndarray and value.ndim == n_dims and value.dtype.char in "df"
-        else _read_array(value, f"{name}[{l}]", n_dims)
-        for l, value in enumerate(values)
-    ]
+    return [_read_array(value, f"{name}[{l}]", n_dims) for l, value in enumerate(values)]
 
 
 def _read_array(value: Any, name: str, n_dims: int) -> Array:

@@ -26,8 +26,9 @@ def check_no_foreign_array(array: Any, name: str) -> None:
 
 def validate_rows(estimator: Any, X: Any, *args: Any, **options: Any) -> Any:
     """Return X as a CSR matrix or an array of float64 or float32, from scikit-learn's `validate_data`."""
-    check_no_foreign_array(X, "X")
-    check_no_dates(X)
+    if type(X) is not np.ndarray or X.dtype.kind not in "biuf":
+        check_no_foreign_array(X, "X")
+        check_no_dates(X)
     try:
         with np.errstate(all="ignore"):  # scikit-learn looks for NaN by a sum, which may overflow
             return validate_data(estimator, X, *args, accept_sparse="csr", dtype=FLOAT_DTYPES, **options)
