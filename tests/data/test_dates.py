@@ -91,8 +91,19 @@ class TestFrames:
 
 @pytest.mark.parametrize(
     "X",
-    [NUMBERS, NUMBERS.astype(np.float32), NUMBERS.tolist(), NUMBERS.astype(object), sparse.csr_array(NUMBERS), 3, None]
-    + [[[1], [2, 3]], [1.0, 2.0], "dates", [["a"], ["b"]]],
+    [
+        NUMBERS,
+        NUMBERS.astype(np.float32),
+        NUMBERS.tolist(),
+        NUMBERS.astype(object),
+        sparse.csr_array(NUMBERS),
+        3,
+        None,
+        [[1], [2, 3]],
+        [1.0, 2.0],
+        "dates",
+        [["a"], ["b"]],
+    ],
     ids=repr,
 )
 def test_all_else_is_left_to_the_other_checks(X):
