@@ -28,7 +28,9 @@ def is_foreign_array(array: Any) -> bool:
     """
     if not get_config()["array_api_dispatch"]:
         return False
-    try:
+    if hasattr(array, "__array_namespace__"):
+        return str(array.__array_namespace__().__name__).partition(".")[0] != "numpy"
+    try:  # torch and dask have no such method
         namespace, is_array = get_namespace(array)
     except TypeError:  # no array, for example None or a table
         return False
