@@ -59,8 +59,8 @@ print(X.head(3).T)
 # %%
 # Preprocess
 # ----------
-# A network needs numbers of about the same size. Numeric columns are standardised. Each other column becomes one column
-# of 0 and 1 for each of its values. The encoder's output is sparse, and the fit uses it without making it dense.
+# The search below also tries a fixed alpha, for which numbers should be of about the same size. So numeric columns are
+# standardised here. Each other column becomes one column of 0 and 1 for each of its values. The encoder's output is sparse, and the fit uses it without making it dense.
 
 numeric = list(X.select_dtypes("number").columns)
 nominal = [name for name in X.columns if name not in numeric]
@@ -119,8 +119,8 @@ chosen = f"{best.hidden_layer_sizes}, alpha={best.alpha}"
 judge(f"chosen: {chosen}", search)
 
 # %%
-# Every network with a hidden layer is better than logistic regression, whichever way alpha is chosen. A second layer
-# gains nothing here, and with the evidence it does no harm either. One layer of 20 units is enough.
+# One layer of 20 units is better than logistic regression, whichever way alpha is chosen. A second layer gains nothing
+# here.
 
 folds = [search.cv_results_[f"split{fold}_test_score"] for fold in range(3)]
 losses = -np.reshape(folds, (3, len(alphas), len(shapes)))
@@ -137,7 +137,7 @@ axes.set_xlabel("units of the hidden layers")
 axes.set_ylabel("log-loss (nats per row)")
 axes.set_title("Three folds of the training rows (dots), their mean (bars)")
 axes.legend(markerscale=0.4)
-assert means[:, 1:].max() < means[:, 0].min()
+assert (means[:, 1] < means[:, [0, 2]].min(axis=1)).all()
 
 # %%
 # Calibrate
