@@ -60,7 +60,8 @@ print(X.head(3).T)
 # Preprocess
 # ----------
 # The search below also tries a fixed alpha, for which numbers should be of about the same size. So numeric columns are
-# standardised here. Each other column becomes one column of 0 and 1 for each of its values. The encoder's output is sparse, and the fit uses it without making it dense.
+# standardised here. Each other column becomes one column of 0 and 1 for each of its values. The encoder's output is
+# sparse, and the fit uses it without making it dense.
 
 numeric = list(X.select_dtypes("number").columns)
 nominal = [name for name in X.columns if name not in numeric]
