@@ -444,7 +444,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
 
     @property
     def feature_importances_(self) -> Array:
-        """The relevance of each feature, (n_features_in_,): their sum is 1, or all are 0."""
+        """The relevance of each feature, (`n_features_in_`,): their sum is 1, or all are 0."""
         check_is_fitted(self)
         relevance = getattr(self, "feature_relevance_", None)
         if relevance is None:
