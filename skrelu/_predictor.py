@@ -5,6 +5,7 @@ from typing import Literal, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -187,8 +188,11 @@ class Predictor(ClassifierMixin, Persistent):
 
     def _network(self) -> FittedNetwork:
         """Return the weights and the labels, fitted or set by hand."""
-        check_is_fitted(self)
-        return read_network(self)
+        try:
+            return read_network(self)
+        except NotFittedError:
+            check_is_fitted(self)  # if there are no attributes at all, scikit-learn's own message
+            raise
 
     def _moderated_scores(self, X: MatrixLike) -> tuple[Array, Labels]:
         """Return the scores whose sigmoid or softmax is the probability, and the labels that they belong to."""
