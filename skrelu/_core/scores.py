@@ -1,6 +1,6 @@
-"""The scores of new rows, for the methods of prediction."""
+"""The scores of new rows, for the methods of prediction, and the forward pass over their blocks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -8,6 +8,8 @@ from skrelu._core.arrays import Array, Rows
 from skrelu._core.blocks import RowBlocks, choose_block_rows
 from skrelu._core.network import Network, Workspace, score_rows
 from skrelu._core.threads import Team, count_threads
+
+Keep = Callable[[slice, Workspace], None]
 
 # BLAS computes a product of fewer multiply-adds in one thread anyway, so it need not be held to one thread.
 _MIN_THREADED_MULTIPLY_ADDS = 8192
@@ -25,11 +27,26 @@ def compute_scores(coefs: Sequence[Array], intercepts: Sequence[Array], X: Rows,
     if X.shape[0] <= _MAX_ROWS_WITHOUT_BLOCKS:
         with Team(1):
             return score_rows(coefs, intercepts, X)
-    network, parameters = Network.of(coefs), Network.join(coefs, intercepts)
-    dtype = np.result_type(X.dtype, parameters.dtype)
-    layers = network.layers(parameters.astype(dtype, copy=False))
+    scores = np.empty((X.shape[0], coefs[-1].shape[1]), dtype=np.result_type(X.dtype, *coefs, *intercepts))
+
+    def keep(where: slice, workspace: Workspace) -> None:
+        scores[where] = workspace.scores
+
+    forward_blocks(coefs, intercepts, X, keep, dtype=scores.dtype, n_jobs=n_jobs)
+    return scores
+
+
+def forward_blocks(
+    coefs: Sequence[Array], intercepts: Sequence[Array], X: Rows, keep: Keep, *, dtype: np.dtype, n_jobs: int | None
+) -> None:
+    """Call `keep(where, workspace)` after the forward pass of each block of rows, in several threads.
+
+    `where` are the positions of the block's rows, and `workspace` holds (z_l, 1) of every layer and the scores in
+    `dtype`. `n_jobs` is the number of threads, as in the estimators.
+    """
+    network = Network.of(coefs)
+    layers = network.layers(Network.join(coefs, intercepts).astype(dtype, copy=False))
     blocks = RowBlocks(X, max_rows=choose_block_rows(network.layer_sizes, X, X.shape[0]))
-    scores = np.empty((X.shape[0], network.layer_sizes[-1]), dtype=dtype)
     with Team(count_threads(n_jobs)) as team:
         workspaces = [
             Workspace(network, blocks.max_rows, dtype, copies_rows=not blocks.is_sparse, forward_only=True)
@@ -39,7 +56,7 @@ def compute_scores(coefs: Sequence[Array], intercepts: Sequence[Array], X: Rows,
         def compute(member: int, block: int) -> None:
             where = blocks.place(block)
             workspace = workspaces[member].part(where.stop - where.start)
-            scores[where] = network.forward(layers, blocks.load(block, workspace.inputs[0]), workspace)
+            network.forward(layers, blocks.load(block, workspace.inputs[0]), workspace)
+            keep(where, workspace)
 
         team.each_block(len(blocks), compute)
-    return scores

@@ -1,0 +1,248 @@
+"""The network that is explained: its weights and rows, and the columns in which the explanation is given."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import numpy as np
+from scipy import sparse
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skrelu._core.arrays import Array, Rows
+from skrelu._data.validation import describe_values, validate_rows
+from skrelu._fitted import FittedNetwork, read_network
+from skrelu._predictor import Predictor
+from skrelu.inspection._steps import Features, follow
+
+Columns = Literal["auto", "original", "transformed"]
+
+
+@dataclass(frozen=True)
+class Base:
+    """Columns on which the scores depend through the network alone, and the network as a function of them.
+
+    These are the columns of X that enter as affine functions, then the features that do not. The features z of the
+    network are `base @ slopes + offsets`.
+
+    Attributes
+    ----------
+    numbers : ndarray of shape (n_affine,)
+        The columns of X that enter as affine functions.
+    others : ndarray of shape (n_others,)
+        The features that depend on a column in another way.
+    slopes : CSR matrix of shape (n_affine + n_others, n_features)
+    offsets : ndarray of shape (n_features,)
+    source : ndarray of shape (n_affine + n_others,)
+        The column of the explanation that each one belongs to.
+    """
+
+    numbers: Array
+    others: Array
+    slopes: Any
+    offsets: Array
+    source: Array
+
+    @classmethod
+    def of(cls, features: Features) -> "Base":
+        """Return the columns of X and the features that they become in another way."""
+        numbers = np.flatnonzero(np.diff(features.slopes.indptr))
+        if features.is_affine.all():
+            numbers = np.arange(features.slopes.shape[0])
+        others = np.flatnonzero(~features.is_affine)
+        own = sparse.csr_array((np.ones(len(others)), (np.arange(len(others)), others)), (len(others), len(features.offsets)))
+        slopes = sparse.vstack([features.slopes[numbers], own], format="csr")
+        return cls(numbers, others, slopes, features.offsets, np.concatenate((numbers, features.source[others])))
+
+    def coef(self, coef: Array) -> Array:
+        """Return coefficients by these columns from those by the features, along the last axis."""
+        flat = self.slopes @ coef.reshape(-1, coef.shape[-1]).T
+        return np.ascontiguousarray(flat.T).reshape(*coef.shape[:-1], -1)
+
+    def intercept(self, coef: Array, intercept: Array) -> Array:
+        """Return the intercepts that belong to `coef(coef)`."""
+        return intercept + coef @ self.offsets
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A fitted classifier, alone or at the end of a pipeline, to be explained in chosen columns.
+
+    Attributes
+    ----------
+    estimator : estimator
+        As the user gave it.
+    network : FittedNetwork
+        Its weights in float64.
+    names : ndarray of str
+        The names of the columns in which the explanation is given.
+    base : Base or None
+        Columns of X as the network's inputs; None means that the explanation is in the features of the network.
+    is_linear : bool
+        Whether the scores are a network of these columns, so that each has a coefficient.
+    """
+
+    estimator: Any
+    network: FittedNetwork
+    names: Array
+    base: Base | None
+    is_linear: bool
+
+    @classmethod
+    def of(cls, estimator: Any, columns: Columns = "auto", *, linear: bool = False) -> "Explained":
+        """Read a fitted classifier.
+
+        With `linear`, 'auto' and 'original' mean the columns of X only if each has a coefficient.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the estimator is of another kind, or cannot be explained in such columns.
+        """
+        if columns not in get_args(Columns):
+            raise ValueError(f"columns must be 'auto', 'original' or 'transformed', got {columns!r}.")
+        classifier = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+        network = _read(classifier)
+        steps = estimator.steps[:-1] if isinstance(estimator, Pipeline) else []
+        if not steps:
+            return cls(estimator, network, _names_of(classifier, network.n_features), None, True)
+        if columns != "transformed":
+            features, unknown = _follow_steps(estimator, network.n_features)
+            is_linear = bool(features.is_affine.all())
+            if is_linear or (not linear and features.is_known.all()):
+                names = _names_of(estimator, features.slopes.shape[0])
+                return cls(estimator, network, names, Base.of(features), is_linear)
+            if columns == "original":
+                raise ValueError(_say_why_not(features, unknown))
+        return cls(estimator, network, _transformed_names(estimator, network.n_features), None, True)
+
+    @property
+    def classifier(self) -> Any:
+        return self.estimator[-1] if isinstance(self.estimator, Pipeline) else self.estimator
+
+    @property
+    def n_jobs(self) -> int | None:
+        return getattr(self.classifier, "n_jobs", None)
+
+    @property
+    def n_outputs(self) -> int:
+        return self.network.labels.n_outputs
+
+    def rows(self, X: Any) -> Rows:
+        """Return the validated rows of the network's features, in float64 or float32."""
+        if isinstance(self.estimator, Pipeline) and len(self.estimator) > 1:
+            X = self.estimator[:-1].transform(X)
+        classifier = self.classifier
+        if isinstance(classifier, Predictor):
+            classifier = classifier._with_columns_of(self.network)
+        return validate_rows(classifier, X, reset=False)
+
+    def base_rows(self, X: Any, Z: Rows) -> Rows:
+        """Return the rows in the columns of the base; `Z` are those of the network's features."""
+        if self.base is None:
+            return Z
+        parts = []
+        if len(self.base.numbers):
+            parts.append(_take_columns(X, self.base.numbers, self.names))
+        if len(self.base.others):
+            parts.append(Z[:, self.base.others])
+        if not any(sparse.issparse(part) for part in parts):
+            return np.hstack(parts).astype(np.float64, copy=False)
+        return sparse.hstack(parts, format="csr", dtype=np.float64)
+
+    @cached_property
+    def inputs(self) -> FittedNetwork:
+        """The network as a function of the columns of the base."""
+        if self.base is None:
+            return self.network
+        first, bias = self.network.coefs[0], self.network.intercepts[0]
+        coefs = [self.base.slopes @ first, *self.network.coefs[1:]]
+        intercepts = [bias + self.base.offsets @ first, *self.network.intercepts[1:]]
+        return replace_weights(self.network, coefs, intercepts)
+
+    @property
+    def source(self) -> Array:
+        """The number in `names` of each column of the base."""
+        return np.arange(self.network.n_features) if self.base is None else self.base.source
+
+
+def replace_weights(network: FittedNetwork, coefs: list[Array], intercepts: list[Array]) -> FittedNetwork:
+    return network._replace(coefs=coefs, intercepts=intercepts)
+
+
+def check_finite(results: Array, X: Rows) -> None:
+    """Raise a ValueError if results for X have overflowed."""
+    if not np.isfinite(results).all():
+        raise ValueError(f"X holds {describe_values(X)}, for which the scores or their coefficients overflow.")
+
+
+def _read(classifier: Any) -> FittedNetwork:
+    """Return the weights of a classifier in float64."""
+    if isinstance(classifier, MLPClassifier):
+        check_is_fitted(classifier)
+        if classifier.activation != "relu" and len(classifier.coefs_) > 1:
+            raise ValueError(
+                f"Only networks of rectified linear units are linear in parts: activation must be 'relu', got "
+                f"{classifier.activation!r}."
+            )
+    elif not isinstance(classifier, Predictor):
+        raise TypeError(
+            "classifier must be a DeepLogisticClassifier, a DeepLogisticClassifierCV, an MLPClassifier with "
+            f"activation='relu', or a pipeline that ends in one, got {type(classifier).__name__}. Of a search, pass "
+            "its best_estimator_."
+        )
+    network = classifier._network() if isinstance(classifier, Predictor) else read_network(classifier)
+    network.check_finite()
+    coefs, intercepts = (
+        [array.astype(np.float64, copy=False) for array in arrays] for arrays in (network.coefs, network.intercepts)
+    )
+    return replace_weights(network, coefs, intercepts)
+
+
+def _follow_steps(pipeline: Pipeline, n_features: int) -> tuple[Features, str]:
+    """Return the features of the last step as functions of the columns of X, and a step of unknown kind."""
+    features = Features.identity(pipeline.n_features_in_)
+    for name, step in pipeline.steps[:-1]:
+        after = follow(step, features)
+        if after is None:
+            return Features.unknown(len(features.source), n_features), f"{name!r} ({type(step).__name__})"
+        features = after
+    if len(features.offsets) != n_features:
+        return Features.unknown(pipeline.n_features_in_, n_features), "that adds columns"
+    return features, ""
+
+
+def _say_why_not(features: Features, unknown: str) -> str:
+    if unknown:
+        reason = f"the step {unknown} is of a kind that cannot be followed"
+    elif features.is_known.all():
+        reason = "some columns, such as those of an encoder, have no single coefficient"
+    else:
+        reason = "some features depend on several columns, or come from a step that cannot be followed"
+    return f"columns must be 'auto' or 'transformed' for this pipeline, as {reason}."
+
+
+def _names_of(estimator: Any, n_columns: int) -> Array:
+    """Return the names of the columns of X: x0, x1, ... if they have none."""
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None or len(names) != n_columns:
+        names = [f"x{number}" for number in range(n_columns)]
+    return np.asarray(names, dtype=object)
+
+
+def _transformed_names(pipeline: Pipeline, n_features: int) -> Array:
+    try:
+        names = pipeline[:-1].get_feature_names_out()
+    except (AttributeError, ValueError):  # a step without names
+        return _names_of(pipeline[-1], n_features)
+    return np.asarray(names, dtype=object)
+
+
+def _take_columns(X: Any, numbers: Array, names: Array) -> Rows:
+    """Return columns of X as numbers: of a frame by their names."""
+    if hasattr(X, "columns") and not sparse.issparse(X):
+        return np.column_stack([np.asarray(X[names[number]], dtype=np.float64) for number in numbers])
+    if sparse.issparse(X):
+        return X.tocsr()[:, numbers].astype(np.float64)
+    return np.asarray(X)[:, numbers].astype(np.float64)
