@@ -1,0 +1,216 @@
+"""The nearest point of the decision boundary to each row, found from region to region.
+
+Each step takes the linear model of one region, projects the row onto that model's boundary, and looks along the
+straight line from the row to there for the first place where the conditions hold. So a point that is found is always
+the first one on its line. The steps are
+
+1. the row's own region; while nothing is found, the region of the projection, which is a step towards the boundary;
+2. from a point found, its region, and the way to the projection halved while that is not nearer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from skrelu._core.arrays import Array
+from skrelu._core.projection import project
+from skrelu._core.regions import find_patterns, linear_models
+from skrelu._core.walk import first_crossing
+
+_MAX_STEPS = 50
+_SHORT_STEP = 0.25  # of the way to a projection
+_MAX_AXES = 16
+_N_LINES = 32
+_LINE_LENGTH = 2.0  # in units of the scale; a line goes on to `_BEYOND` times that
+_N_FRACTIONS = 6  # of the way to a projection: 1, 1/2, ..., 1/32
+_MIN_GAIN = 1e-4  # of the distance, for a step to count
+_BEYOND = 4.0  # how far a line goes on beyond a projection, as the boundary bends
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where points may lie, and how far they are from one another.
+
+    Attributes
+    ----------
+    scale : ndarray of shape (n_features,)
+        The unit of each column in a distance; 0 for a column that must stay.
+    low, high : ndarray of shape (n_features,)
+        Infinite where a column has no bound.
+    """
+
+    scale: Array
+    low: Array
+    high: Array
+
+    def distances(self, points: Array, rows: Array) -> Array:
+        differences = points - rows
+        np.divide(differences, self.scale, out=differences, where=self.scale > 0)
+        return np.sqrt(np.square(differences).sum(axis=1))
+
+    def ends(self, start: Array, direction: Array) -> Array:
+        """Return how far lines stay within the bounds, at most `_BEYOND`."""
+        room = np.full(start.shape, np.inf)
+        limit = np.where(direction > 0, self.high, self.low)
+        np.divide(limit - start, direction, out=room, where=direction != 0)
+        return np.clip(room.min(axis=1), 0, _BEYOND)
+
+
+@dataclass
+class Nearest:
+    """The nearest points found so far.
+
+    Attributes
+    ----------
+    points : ndarray of shape (n_rows, n_features)
+    distances : ndarray of shape (n_rows,)
+        Infinite where nothing is found.
+    n_changes : ndarray of shape (n_rows,)
+        The number of units that change between the row and the point; 0 if both lie in one region.
+    """
+
+    points: Array
+    distances: Array
+    n_changes: Array
+
+    @classmethod
+    def none(cls, rows: Array) -> "Nearest":
+        """Return that nothing is found for these rows."""
+        return cls(np.full(rows.shape, np.nan), np.full(len(rows), np.inf), np.zeros(len(rows), dtype=np.intp))
+
+    def keep(self, numbers: Array, other: "Nearest", margin: float = 0.0) -> Array:
+        """Take those of another search for the rows `numbers` that are nearer by a part of the distance; return which."""
+        nearer = other.distances < (1 - margin) * self.distances[numbers]
+        where = numbers[nearer]
+        self.points[where], self.distances[where] = other.points[nearer], other.distances[nearer]
+        self.n_changes[where] = other.n_changes[nearer]
+        return nearer
+
+
+class BoundarySearch:
+    """The search for points that meet conditions on the scores, from each of some rows.
+
+    Parameters
+    ----------
+    coefs, intercepts : sequences of ndarray
+        The network, in float64.
+    rows : ndarray of shape (n_rows, n_features)
+    conditions : ndarray of shape (n_rows, n_conditions, n_outputs)
+        Each asks that its product with the scores is not less than the margin.
+    margin : ndarray of shape (n_rows,)
+        So small that it does not count, so that a line which only touches the boundary has no place on it.
+    space : Space
+    """
+
+    def __init__(
+        self,
+        coefs: Sequence[Array],
+        intercepts: Sequence[Array],
+        rows: Array,
+        conditions: Array,
+        margin: Array,
+        space: Space,
+    ) -> None:
+        self.coefs, self.intercepts = coefs, intercepts
+        self.rows, self.conditions, self.margin, self.space = rows, conditions, margin, space
+        self.start = np.clip(rows, space.low, space.high)
+        self.nearest = Nearest.none(rows)
+
+    def run(self) -> None:
+        """Search by full steps, then along lines of fixed directions."""
+        numbers = np.arange(len(self.rows))
+        self._approach(numbers, 1.0)
+        self._look_around(numbers)
+
+    def run_longer(self, others: list[Array]) -> None:
+        """Search by short steps, then on the lines to given points: `others` has some for each row."""
+        self._approach(np.arange(len(self.rows)), _SHORT_STEP)
+        for number, points in enumerate(others):
+            for point in points:
+                self.run_towards(np.array([number]), point[np.newaxis])
+
+    def run_towards(self, numbers: Array, points: Array) -> None:
+        """Look on the lines from some rows to given points, and search on from what is found there."""
+        self._refine(numbers[self.look_towards(numbers, points)])
+
+    def look_towards(self, numbers: Array, points: Array) -> Array:
+        """Look on the lines from some rows to given points; return where something nearer is found."""
+        points = np.where(self.space.scale > 0, points, self.rows[numbers])
+        return self._improve(numbers, np.clip(points, self.space.low, self.space.high))
+
+    def _look_around(self, numbers: Array) -> None:
+        """Look along the axes of the columns with the largest weights in the first layer, and along other lines."""
+        weights = np.sqrt(np.square(self.coefs[0]).sum(axis=1)) * self.space.scale
+        columns = np.argsort(-weights, kind="stable")[:_MAX_AXES]
+        columns = columns[weights[columns] > 0]
+        axes = np.eye(len(columns))
+        lines = np.random.RandomState(0).standard_normal((_N_LINES, len(columns)))
+        lines /= np.linalg.norm(lines, axis=1, keepdims=True)
+        gained = np.zeros(len(numbers), dtype=bool)
+        for line in (*axes, *-axes, *lines):
+            targets = self.start.copy()
+            targets[:, columns] += _LINE_LENGTH * line * self.space.scale[columns]
+            gained |= self._improve(numbers, targets)
+        self._refine(numbers[gained])
+
+    def _approach(self, searching: Array, step: float) -> None:
+        """Go to the projection, or a part of the way, until a point is found; then search on from there."""
+        at, rows, space = self.start.copy(), self.rows, self.space
+        is_found = np.zeros(len(at), dtype=bool)
+        for _ in range(_MAX_STEPS):
+            if not len(searching):
+                break
+            targets = self._project(searching, at[searching])
+            crossed = self._improve(searching, targets)
+            is_found[searching] |= crossed
+            moved = space.distances(targets, at[searching]) > _MIN_GAIN * space.distances(targets, rows[searching])
+            at[searching] += step * (targets - at[searching])
+            searching = searching[moved & ~is_found[searching]]
+        self._refine(np.flatnonzero(is_found))
+
+    def _refine(self, searching: Array) -> None:
+        """Project onto the boundary of the region of each point found, while that leads to a nearer one."""
+        for _ in range(_MAX_STEPS):
+            if not len(searching):
+                break
+            searching = searching[self._try(searching, self._project(searching, self.nearest.points[searching]))]
+
+    def _project(self, numbers: Array, at: Array) -> Array:
+        """Return the projections of rows onto the boundary of the linear models around the points `at`."""
+        patterns = find_patterns(self.coefs, self.intercepts, at, 1)
+        coef, intercept = linear_models(self.coefs, self.intercepts, patterns, 1)
+        normals = self.conditions[numbers] @ coef
+        constants = np.einsum("nck,nk->nc", self.conditions[numbers], intercept) - self.margin[numbers, np.newaxis]
+        space = self.space
+        return project(self.start[numbers], np.square(space.scale), normals, constants, space.low, space.high)
+
+    def _try(self, numbers: Array, targets: Array) -> Array:
+        """Look towards the projections, and where that finds nothing nearer, towards points on the way to them."""
+        gained = self._improve(numbers, targets)
+        best = self.nearest.points[numbers]
+        for k in range(1, _N_FRACTIONS):
+            left = np.flatnonzero(~gained & np.isfinite(self.nearest.distances[numbers]))
+            if not len(left):
+                break
+            points = best[left] + (targets[left] - best[left]) / 2**k
+            gained[left] = self._improve(numbers[left], points)
+        return gained
+
+    def _improve(self, numbers: Array, targets: Array) -> Array:
+        """Look on the lines to the targets and beyond; return where a point is found that is nearer."""
+        start = self.start[numbers]
+        direction = targets - start
+        crossing = first_crossing(
+            self.coefs,
+            self.intercepts,
+            start,
+            direction,
+            self.conditions[numbers],
+            self.margin[numbers],
+            self.space.ends(start, direction),
+        )
+        t = crossing.t[:, np.newaxis]
+        points = np.clip(start + t * direction, self.space.low, self.space.high)
+        distances = np.where(np.isnan(crossing.t), np.inf, self.space.distances(points, self.rows[numbers]))
+        return self.nearest.keep(numbers, Nearest(points, distances, crossing.n_changes), _MIN_GAIN)

@@ -1,0 +1,267 @@
+"""The nearest point at which the label of a row changes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skrelu._core.arrays import Array, MatrixLike
+from skrelu._core.boundary import BoundarySearch, Nearest, Space
+from skrelu._core.scores import compute_scores
+from skrelu._core.threads import Team, count_threads
+from skrelu.inspection._explained import Columns, Explained, check_finite
+from skrelu.inspection._space import Table, read_space
+
+_BLOCK_ROWS = 256
+_N_OTHER_ROWS = 5  # rows with the wanted label that are tried where the search finds nothing
+_MARGIN = 1e-9  # of a row's largest score: how far beyond the boundary a point lies
+_NUDGES = (0.0, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # how far beyond the boundary a label is looked for, of the distance
+
+
+@dataclass(frozen=True, eq=False)
+class Counterfactuals:
+    """The nearest points with another label.
+
+    Attributes
+    ----------
+    points : {ndarray, DataFrame} of shape (n_samples, n_features)
+        Rows like those of X, as a data frame if X is one; NaN in the columns that may change where none is found.
+    label : ndarray of shape (n_samples,) or (n_samples, n_labels)
+        What the classifier predicts for each point; where none is found, for the row itself.
+    distance : ndarray of shape (n_samples,)
+        From the row to the point, in the units of `scale`; NaN where none is found.
+    is_found : ndarray of shape (n_samples,), bool
+        Whether there is a point. Its label has been checked by `predict`.
+    is_within_region : ndarray of shape (n_samples,), bool
+        Whether the point lies in the row's own activation region. Then it is the nearest point, within the bounds, on
+        the decision boundary of the row's linear model, exactly. Otherwise it is on that of another region.
+    """
+
+    points: Any
+    label: Array
+    distance: Array
+    is_found: Array
+    is_within_region: Array
+
+
+def nearest_counterfactual(
+    classifier: Any,
+    X: MatrixLike,
+    *,
+    target: Any = None,
+    bounds: Any = None,
+    fixed: Any = None,
+    scale: str | ArrayLike = "standardized",
+    columns: Columns = "auto",
+) -> Counterfactuals:
+    """Find for each row the nearest point at which the classifier predicts another label.
+
+    In its own region a row's linear model gives the nearest point of the decision boundary by a projection. If this
+    point lies outside the region, the search goes on from region to region: it projects the row onto the boundary of
+    the next region's model, and walks along the straight line to it, where every change of region and of label is a
+    quotient. So no point of the straight line from a row to its counterfactual has the other label earlier. Whether
+    another point is nearer, in a direction that the search did not take, is not certain outside the own region.
+
+    Parameters
+    ----------
+    classifier : DeepLogisticClassifier, DeepLogisticClassifierCV, MLPClassifier or Pipeline
+        A fitted classifier. An MLPClassifier must have the activation 'relu', and a pipeline must end in one of these.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows as `classifier.predict` takes them.
+    target : label or array-like of shape (n_samples,), default=None
+        The label to reach, for all rows or for each; None means any other than the predicted one. A row that has the
+        label already is its own counterfactual, at distance 0. For multilabel targets the number of the label that is
+        to change.
+    bounds : dict or sequence of (low, high), default=None
+        The range of each column, None for no bound: a dictionary by the name or the number of the column, or one pair
+        for each column. A row outside is first moved to its nearest point inside.
+    fixed : sequence of str or int, or mask of shape (n_features,), default=None
+        The columns that must not change. Those that do not enter the network as numbers, such as the columns of an
+        encoder, never change.
+    scale : {'standardized', 'given'} or array-like of shape (n_features,), default='standardized'
+        The unit of each column in a distance. 'standardized': its standard deviation among the training rows
+        (`feature_scale_`), after a scaler in a pipeline the scaler's unit; if the classifier has not standardised
+        columns and stands alone, the standard deviation in X. 'given': 1.
+    columns : {'auto', 'original', 'transformed'}, default='auto'
+        For a pipeline, the columns that change. 'original': the columns of X that enter as numbers, through linear
+        steps. 'transformed': the features that the last step gets; the points are then rows of these features. 'auto':
+        those of X if the steps can be followed, otherwise the transformed ones.
+
+    Returns
+    -------
+    counterfactuals : Counterfactuals
+        With the attributes `points`, `label`, `distance`, `is_found` and `is_within_region`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the classifier is of another kind, or if X, a label, a bound, a name or a unit does not fit.
+    sklearn.exceptions.NotFittedError
+        If the classifier is not fitted.
+
+    See Also
+    --------
+    local_linear_models : The linear model of each row.
+
+    References
+    ----------
+    S. Wachter, B. Mittelstadt and C. Russell, 'Counterfactual explanations without opening the black box', Harvard
+    Journal of Law & Technology 31, 2018.
+
+    F. Croce and M. Hein, 'Minimally distorted adversarial examples with a fast adaptive boundary attack', ICML 2020, go
+    to the boundary by projections too.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from skrelu import DeepLogisticClassifier
+    >>> from skrelu.inspection import nearest_counterfactual
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> classifier = DeepLogisticClassifier((10,), random_state=0).fit(X, y)
+    >>> found = nearest_counterfactual(classifier, X[:5], fixed=[0, 1])
+    >>> bool(found.is_found.all())
+    True
+    >>> bool((classifier.predict(found.points) != classifier.predict(X[:5])).all())
+    True
+    >>> bool((found.points[:, :2] == X[:5, :2]).all())
+    True
+    """
+    explained = Explained.of(classifier, columns)
+    table = Table.of(explained, X)
+    space = read_space(explained, table.rows, bounds, fixed, scale)
+    before = table.predict(table.given)
+    wanted = _read_target(explained, target, len(before))
+    coefs, intercepts, _ = explained.inputs
+    scores = compute_scores(coefs, intercepts, table.rows, explained.n_jobs)
+    check_finite(scores, table.rows)
+    nearest = Nearest.none(table.rows)
+    for stage in _Stage:
+        for numbers, conditions in _conditions(explained, scores, wanted):
+            _Search(explained, table.rows, scores, numbers, conditions, space).run(nearest, stage)
+    points, label = _beyond_the_boundary(table, space, nearest.points, before, target, wanted)
+    is_found = ~np.isnan(points).any(axis=1)
+    distance = np.where(is_found, space.distances(points, table.rows), np.nan)
+    is_within = is_found & (nearest.n_changes == 0)
+    return Counterfactuals(table.rebuild(points), label, distance, is_found, is_within)
+
+
+def _read_target(explained: Explained, target: Any, n_rows: int) -> Array | None:
+    """Return the position of the wanted label of each row in `classes_`, or of the label that is to change."""
+    if target is None:
+        return None
+    classes = explained.network.labels.classes
+    found = np.asarray(target)
+    if found.ndim > 1 or (found.ndim == 1 and len(found) != n_rows):
+        raise ValueError(f"target must be one label or one for each of the {n_rows} rows, got shape {found.shape}.")
+    found = np.broadcast_to(found, n_rows)
+    positions = np.array([np.flatnonzero(classes == label)[:1] for label in found.tolist()], dtype=object)
+    unknown = [label for label, position in zip(found.tolist(), positions, strict=True) if not len(position)]
+    if unknown:
+        raise ValueError(f"target must be among the labels {classes.tolist()}, got {unknown[0]!r}.")
+    return np.concatenate(positions).astype(np.intp)
+
+
+def _conditions(explained: Explained, scores: Array, wanted: Array | None) -> Iterator[tuple[Array, Array]]:
+    """Yield conditions on the scores under which the label changes, and the rows that they are for.
+
+    A condition is a vector whose product with the scores must not be negative.
+    """
+    n_rows, n_outputs = scores.shape
+    numbers, unit = np.arange(n_rows), np.eye(n_outputs)
+    if n_outputs == 1:
+        sign = np.where(scores[:, 0] > 0, -1.0, 1.0) if wanted is None else 2.0 * wanted - 1
+        yield numbers, sign[:, np.newaxis, np.newaxis]
+    elif not explained.network.is_relative:
+        for k in range(n_outputs) if wanted is None else np.unique(wanted):
+            rows = numbers if wanted is None else np.flatnonzero(wanted == k)
+            sign = np.where(scores[rows, k] > 0, -1.0, 1.0)
+            yield rows, sign[:, np.newaxis, np.newaxis] * unit[k]
+    elif wanted is None:
+        largest = scores.argmax(axis=1)
+        for k in range(n_outputs):
+            rows = np.flatnonzero(largest != k)
+            yield rows, (unit[k] - unit[largest[rows]])[:, np.newaxis]
+    else:
+        for k in np.unique(wanted):
+            rows = np.flatnonzero(wanted == k)
+            yield rows, np.broadcast_to(unit[k] - np.delete(unit, k, axis=0), (len(rows), n_outputs - 1, n_outputs))
+
+
+class _Stage(Enum):
+    """The parts of a search; each goes through all labels that may be reached."""
+
+    FIRST = "from each row"
+    LONGER = "where nothing is found"
+    TOWARDS_FOUND = "on the lines to what is found, where another label may come first"
+    LAST_LOOK = "once more on these lines, and not beyond what is found there"
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """The search for points that meet one set of conditions, in blocks of rows."""
+
+    explained: Explained
+    rows: Array
+    scores: Array
+    numbers: Array
+    conditions: Array
+    space: Space
+
+    def run(self, nearest: Nearest, stage: _Stage) -> None:
+        """Keep the points that are nearer than what is known."""
+        coefs, intercepts, _ = self.explained.inputs
+        chosen = np.ones(len(self.numbers), dtype=bool)
+        if stage is not _Stage.FIRST:
+            chosen = np.isinf(nearest.distances[self.numbers]) == (stage is _Stage.LONGER)
+        numbers, conditions = self.numbers[chosen], self.conditions[chosen]
+        margin = _MARGIN * np.abs(self.scores[numbers]).max(axis=1, initial=0)
+
+        def compute(member: int, block: int) -> None:
+            where = slice(block * _BLOCK_ROWS, (block + 1) * _BLOCK_ROWS)
+            part = numbers[where]
+            search = BoundarySearch(coefs, intercepts, self.rows[part], conditions[where], margin[where], self.space)
+            if stage is _Stage.FIRST:
+                search.run()
+            elif stage is _Stage.LONGER:
+                search.run_longer([self._others(*pair) for pair in zip(part, conditions[where], strict=True)])
+            elif stage is _Stage.TOWARDS_FOUND:
+                search.run_towards(np.arange(len(part)), nearest.points[part])
+            else:
+                search.look_towards(np.arange(len(part)), nearest.points[part])
+            nearest.keep(part, search.nearest)
+
+        with Team(count_threads(self.explained.n_jobs)) as team:
+            team.each_block(-(-len(numbers) // _BLOCK_ROWS), compute)
+
+    def _others(self, number: int, conditions: Array) -> Array:
+        """Return the nearest rows that meet the conditions."""
+        others = self.rows[(self.scores @ conditions.T >= 0).all(axis=1)]
+        order = np.argsort(self.space.distances(others, self.rows[number]), kind="stable")
+        return others[order[:_N_OTHER_ROWS]]
+
+
+def _beyond_the_boundary(
+    table: Table, space: Space, points: Array, before: Array, target: Any, wanted: Array | None
+) -> tuple[Array, Array]:
+    """Move points a little beyond the boundary, until `predict` says another label; NaN where it never does."""
+    start = np.clip(table.rows, space.low, space.high)
+    moved, label = np.full(points.shape, np.nan), before.copy()
+    left = np.flatnonzero(~np.isnan(points).any(axis=1))
+    for nudge in _NUDGES:
+        if not len(left):
+            break
+        tried = points[left] + nudge * (points[left] - start[left])
+        tried = np.where(space.scale > 0, np.clip(tried, space.low, space.high), table.rows[left])
+        found = table.predict(table.rebuild(tried, left))
+        if wanted is None:
+            is_right = (found != before[left]).reshape(len(left), -1).any(axis=1)
+        elif found.ndim == 2:
+            is_right = (found != before[left])[np.arange(len(left)), wanted[left]]
+        else:
+            is_right = found == np.broadcast_to(target, len(before))[left]
+        moved[left[is_right]], label[left[is_right]] = tried[is_right], found[is_right]
+        left = left[~is_right]
+    return moved, label

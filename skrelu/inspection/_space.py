@@ -1,0 +1,185 @@
+"""The columns of a table that may change, their bounds and their units; and the table with other values in them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse
+from sklearn.pipeline import Pipeline
+
+from skrelu._core.arrays import Array
+from skrelu._core.boundary import Space
+from skrelu.inspection._explained import Explained
+
+
+def is_transformed(explained: Explained) -> bool:
+    """Return whether the explanation is in the features of a pipeline's last step, not in the columns of X."""
+    estimator = explained.estimator
+    return explained.base is None and isinstance(estimator, Pipeline) and len(estimator) > 1
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows as the user gave them, and as the network gets them.
+
+    Attributes
+    ----------
+    explained : Explained
+    given : table
+        What `predict` takes: X, or the features of the last step if the explanation is in these.
+    rows : ndarray of shape (n_samples, n_columns)
+        In the columns of the base.
+    """
+
+    explained: Explained
+    given: Any
+    rows: Array
+
+    @classmethod
+    def of(cls, explained: Explained, X: Any) -> "Table":
+        Z = explained.rows(X)
+        rows = explained.base_rows(X, Z)
+        rows = rows.toarray() if sparse.issparse(rows) else np.asarray(rows)
+        return cls(explained, Z if is_transformed(explained) else X, rows.astype(np.float64))
+
+    def predict(self, table: Any) -> Array:
+        explained = self.explained
+        return np.asarray((explained.classifier if is_transformed(explained) else explained.estimator).predict(table))
+
+    def rebuild(self, points: Array, numbers: Array | None = None) -> Any:
+        """Return the given table, or some of its rows, with other values in the columns that are numbers."""
+        base = self.explained.base
+        columns = np.arange(points.shape[1]) if base is None else base.numbers
+        values = points[:, : len(columns)]
+        if hasattr(self.given, "columns") and not sparse.issparse(self.given):
+            return _replace_in_frame(self.given, self.explained.names[columns], values, numbers)
+        given = self.given.tocsr() if sparse.issparse(self.given) else np.asarray(self.given)
+        if numbers is not None:
+            given = given[numbers]
+        if len(columns) == given.shape[1]:
+            return values.copy()
+        rebuilt = given.toarray() if sparse.issparse(given) else given.copy()
+        if rebuilt.dtype.kind in "biu":
+            rebuilt = rebuilt.astype(np.float64)
+        rebuilt[:, columns] = values
+        return rebuilt
+
+
+def _replace_in_frame(frame: Any, names: Array, values: Array, numbers: Array | None) -> Any:
+    if hasattr(frame, "iloc"):
+        rows = frame if numbers is None else frame.iloc[numbers]
+        return rows.assign(**dict(zip(names, values.T, strict=True)))
+    rows = frame if numbers is None else frame[numbers]
+    return rows.with_columns(**dict(zip(names, values.T, strict=True)))
+
+
+def read_space(explained: Explained, rows: Array, bounds: Any, fixed: Any, scale: str | ArrayLike) -> Space:
+    """Return the bounds and the units of the columns of the base, from those of the user's columns."""
+    names = explained.names
+    low, high = _read_bounds(bounds, names)
+    unit = _read_scale(explained, rows, scale)
+    n_numbers = len(explained.source) if explained.base is None else len(explained.base.numbers)
+    source = explained.source[:n_numbers]
+    others = explained.source[n_numbers:]
+    stays = _read_columns(fixed, names, "fixed")
+    stays[others] = True  # a number that also enters in another way
+    bounded = others[np.isfinite(low[others]) | np.isfinite(high[others])]
+    if len(bounded):
+        raise ValueError(
+            f"bounds must be for columns that enter as numbers, got bounds for {names[bounded[0]]!r}, which an encoder "
+            "or another step changes."
+        )
+    none = np.full(len(others), np.inf)
+    # A column that stays has no bounds, or a row outside would move.
+    low, high = np.where(stays, -np.inf, low), np.where(stays, np.inf, high)
+    return Space(
+        np.concatenate((np.where(stays, 0.0, unit)[source], np.zeros(len(others)))),
+        np.concatenate((low[source], -none)),
+        np.concatenate((high[source], none)),
+    )
+
+
+def _read_scale(explained: Explained, rows: Array, scale: Any) -> Array:
+    """Return the unit of each of the user's columns."""
+    n_columns = len(explained.names)
+    if isinstance(scale, str) and scale == "given":
+        return np.ones(n_columns)
+    if isinstance(scale, str) and scale == "standardized":
+        return _standard_units(explained, rows)
+    must = f"scale must be 'standardized', 'given' or {n_columns} positive numbers, one for each column"
+    try:
+        units = np.asarray(scale, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{must}, got {scale!r}.") from error
+    if units.shape != (n_columns,) or not (np.isfinite(units) & (units > 0)).all():
+        raise ValueError(f"{must}, got {scale!r}.")
+    return units
+
+
+def _standard_units(explained: Explained, rows: Array) -> Array:
+    known = getattr(explained.classifier, "feature_scale_", None)
+    base = explained.base
+    if base is None:
+        if known is not None:
+            return np.asarray(known, dtype=np.float64)
+        if is_transformed(explained):
+            return np.ones(rows.shape[1])
+        deviations = rows.std(axis=0)
+        return np.where(deviations > 0, deviations, 1.0)
+    units = np.ones(len(explained.names))
+    slopes = base.slopes[: len(base.numbers)]
+    feature_units = np.ones(slopes.shape[1]) if known is None else np.asarray(known, dtype=np.float64)
+    # A step of one column moves each feature by its slope; the length of that, in the features' units.
+    lengths = np.sqrt(slopes.multiply(slopes) @ (1 / np.square(feature_units)))
+    units[base.numbers] = np.divide(1, lengths, out=np.ones(len(lengths)), where=lengths > 0)
+    return units
+
+
+def _read_columns(columns: Any, names: Array, name: str) -> Array:
+    """Return a mask of the columns that are named by their names, their numbers or a mask."""
+    mask = np.zeros(len(names), dtype=bool)
+    if columns is None:
+        return mask
+    given = np.asarray([columns] if isinstance(columns, str) or np.ndim(columns) == 0 else columns)
+    if given.dtype == bool:
+        if given.shape != mask.shape:
+            raise ValueError(f"{name} must be a mask of {len(names)} columns, got shape {given.shape}.")
+        return given.copy()
+    for column in given.tolist():
+        mask[_find_column(column, names, name)] = True
+    return mask
+
+
+def _find_column(column: Any, names: Array, name: str) -> int:
+    if isinstance(column, str):
+        found = np.flatnonzero(names == column)
+        if len(found):
+            return int(found[0])
+    elif isinstance(column, int | np.integer) and -len(names) <= column < len(names):
+        return int(column) % len(names)
+    raise ValueError(f"{name} must name columns of X, by name or by number; there is no column {column!r}.")
+
+
+def _read_bounds(bounds: Any, names: Array) -> tuple[Array, Array]:
+    low, high = np.full(len(names), -np.inf), np.full(len(names), np.inf)
+    if bounds is None:
+        return low, high
+    if isinstance(bounds, dict):
+        pairs = {_find_column(column, names, "bounds"): pair for column, pair in bounds.items()}
+    else:
+        pairs = dict(enumerate(bounds))
+        if len(pairs) != len(names):
+            raise ValueError(
+                f"bounds must be a dictionary or {len(names)} pairs (low, high), one for each column, got {len(pairs)}."
+            )
+    for column, pair in pairs.items():
+        try:
+            least, most = pair
+            low[column] = -np.inf if least is None else least
+            high[column] = np.inf if most is None else most
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"bounds must be pairs (low, high), got {pair!r} for {names[column]!r}.") from error
+        if not low[column] <= high[column] or low[column] == np.inf or high[column] == -np.inf:
+            raise ValueError(f"bounds must have low <= high, got {pair!r} for {names[column]!r}.")
+    return low, high
