@@ -80,7 +80,7 @@ class Nearest:
         return cls(np.full(rows.shape, np.nan), np.full(len(rows), np.inf), np.zeros(len(rows), dtype=np.intp))
 
     def keep(self, numbers: Array, other: "Nearest", margin: float = 0.0) -> Array:
-        """Take those of another search for the rows `numbers` that are nearer by a part of the distance; return which."""
+        """Take those of another search for the rows `numbers` that are nearer by this part; return a mask of them."""
         nearer = other.distances < (1 - margin) * self.distances[numbers]
         where = numbers[nearer]
         self.points[where], self.distances[where] = other.points[nearer], other.distances[nearer]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
 
 from skrelu._core.arrays import Array, Rows
 from skrelu._data.dates import check_no_dates
@@ -213,14 +213,27 @@ def _check_column_weights(class_weight: Any, n_outputs: int) -> None:
             raise ValueError(f"class_weight must be {allowed}, got the keys {unknown} for column {number}.")
 
 
-def check_known_labels(y_val: Array, labels: Labels) -> None:
-    """Raise a ValueError if a validation label is not among the training labels, or if y_val has another shape."""
-    n_columns = 1 if y_val.ndim == 1 else y_val.shape[1]
+def read_labels(y: Any, X: Rows) -> Array:
+    """Return labels of the rows of X as an array, 1-d or an indicator with several columns."""
+    y = labels_for_metric(y)
+    y = y.toarray() if sparse.issparse(y) else np.asarray(y)
+    check_consistent_length(X, y)
+    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def check_known_labels(y: Array, labels: Labels, name: str = "y_val", known: str = "y") -> None:
+    """Raise a ValueError if a label is not among those of a model, or if y has another shape.
+
+    `name` is the name of y in messages, and `known` that of what holds the labels.
+    """
+    n_columns = 1 if y.ndim == 1 else y.shape[1]
     if n_columns != (labels.n_outputs if labels.is_multilabel else 1):
-        raise ValueError(f"y_val must be like y, got shape {y_val.shape} for {labels.n_outputs} output(s).")
+        raise ValueError(f"{name} must be like {known}, got shape {y.shape} for {labels.n_outputs} output(s).")
     if labels.is_multilabel:
-        check_indicator(y_val, "y_val")
+        check_indicator(y, name)
         return
-    unknown = np.setdiff1d(y_val, labels.classes)
+    unknown = np.setdiff1d(y, labels.classes)
     if len(unknown):
-        raise ValueError(f"y_val holds labels that y does not: {unknown.tolist()}; y holds {labels.classes.tolist()}.")
+        raise ValueError(
+            f"{name} holds labels that {known} does not: {unknown.tolist()}; {known} holds {labels.classes.tolist()}."
+        )

@@ -142,7 +142,7 @@ def nearest_counterfactual(
         for numbers, conditions in _conditions(explained, scores, wanted):
             _Search(explained, table.rows, scores, numbers, conditions, space).run(nearest, stage)
     points, label = _beyond_the_boundary(table, space, nearest.points, before, target, wanted)
-    is_found = ~np.isnan(points).any(axis=1)
+    is_found: Array = ~np.isnan(points).any(axis=1)
     distance = np.where(is_found, space.distances(points, table.rows), np.nan)
     is_within = is_found & (nearest.n_changes == 0)
     return Counterfactuals(table.rebuild(points), label, distance, is_found, is_within)

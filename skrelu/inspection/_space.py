@@ -59,7 +59,7 @@ class Table:
             given = given[numbers]
         if len(columns) == given.shape[1]:
             return values.copy()
-        rebuilt = given.toarray() if sparse.issparse(given) else given.copy()
+        rebuilt: Array = given.toarray() if sparse.issparse(given) else np.array(given)
         if rebuilt.dtype.kind in "biu":
             rebuilt = rebuilt.astype(np.float64)
         rebuilt[:, columns] = values
