@@ -1,5 +1,15 @@
-"""Plots of a fitted model. They need the extra `plot` (matplotlib)."""
+"""Exact explanations of a fitted network, and pictures of it. The pictures need the extra `plot` (matplotlib)."""
 
+from skrelu.inspection._importance import LocalFeatureImportance, local_feature_importance
+from skrelu.inspection._linear_regions import linear_regions
+from skrelu.inspection._local_models import LocalLinearModels, local_linear_models
 from skrelu.inspection._loss_curve import LossCurveDisplay
 
-__all__ = ["LossCurveDisplay"]
+__all__ = [
+    "LocalFeatureImportance",
+    "LocalLinearModels",
+    "LossCurveDisplay",
+    "linear_regions",
+    "local_feature_importance",
+    "local_linear_models",
+]
