@@ -42,5 +42,5 @@ def label_axis(ax: "Axes", axis: Literal["x", "y"], name: Any) -> None:
     label = ax.xaxis.label if axis == "x" else ax.yaxis.label
     box = ax.get_window_extent()
     points = (box.width if axis == "x" else box.height) * 72 / ax.figure.dpi
-    n_characters = int(points / (_CHARACTER_WIDTH * label.get_fontsize()))
+    n_characters = int(points / (_CHARACTER_WIDTH * float(label.get_fontsize())))
     label.set_text(wrap_name(name, max(n_characters, _MIN_CHARACTERS)))
