@@ -85,10 +85,10 @@ def local_feature_importance(
 
     Notes
     -----
-    `feature_importances_` of the classifier comes from the fit: it is high where the data have determined the weights of
-    a feature well and the penalty of these is small, and it sums to 1. The importance here comes from the fitted
-    function on the rows of X, whatever the penalty was. Both are for standardised columns. Neither says what the labels
-    depend on, only what the model uses.
+    `feature_importances_` of the classifier comes from the fit: it is high where the data determine the weights of a
+    feature and their penalty is small, and it sums to 1. The importance here comes from the fitted function on the rows
+    of X, whatever the penalty was. Both are for standardised columns. Neither says what the labels depend on, only what
+    the model uses.
 
     References
     ----------
@@ -106,7 +106,7 @@ def local_feature_importance(
     >>> importance.importances.shape
     (178, 13)
     >>> importance.feature_names[importance.importances_mean.argmax()]
-    'color_intensity'
+    'proline'
     """
     explained = Explained.of(classifier, columns)
     Z = explained.rows(X)
