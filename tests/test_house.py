@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 import skrelu
+import skrelu.inspection
 import skrelu.onnx
 from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV
 from skrelu._predictor import Predictor
-from skrelu.inspection import LossCurveDisplay
 
 ESTIMATORS = [DeepLogisticClassifier, DeepLogisticClassifierCV]
+EXPLANATIONS = [getattr(skrelu.inspection, name) for name in skrelu.inspection.__all__]
 PACKAGE = Path(skrelu.__file__).parent
 TESTS = Path(__file__).parent
 
@@ -175,9 +176,10 @@ def test_the_docstring_names_every_fitted_attribute(estimator):
     [
         skrelu.loss_and_gradient,
         skrelu.onnx.register,
+        *filter(inspect.isfunction, EXPLANATIONS),
         *(
             method
-            for kind in (*ESTIMATORS, Predictor, LossCurveDisplay)
+            for kind in (*ESTIMATORS, Predictor, *filter(inspect.isclass, EXPLANATIONS))
             for name in vars(kind)
             if name[0] != "_" and callable(method := getattr(kind, name))
         ),

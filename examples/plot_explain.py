@@ -1,0 +1,155 @@
+"""
+Adult census: predictions explained exactly
+===========================================
+
+After this page you can explain each prediction of a network without an approximation, see which columns matter to it,
+tell a person what would have to change, and replace the network by five logistic regressions and know the price.
+
+A ReLU network is a linear function in each of its activation regions. The coefficients of that function are computed
+from the weights, so the parts of a score are exact. The question is who earned more than 50,000 dollars in 1994. The
+data are those of :ref:`sphx_glr_auto_examples_plot_adult.py`.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from skrelu import DeepLogisticClassifier
+from skrelu.inspection import (
+    LocalCoefficientsDisplay,
+    LocalExplanationDisplay,
+    linear_regions,
+    local_feature_importance,
+    local_linear_models,
+    nearest_counterfactual,
+    simplify,
+)
+
+# %%
+# The model
+# ---------
+# Names become columns of zeros and ones, and numbers are standardised. Each step can be followed, so explanations come
+# out in the columns of the table, not in those of the matrix.
+
+table = pd.read_csv("data/adult.csv.gz").drop(columns="fnlwgt")
+y = table.pop("income")
+X = table.astype(dict.fromkeys(table.select_dtypes(exclude="number"), "category"))
+X, X_test, y, y_test = train_test_split(
+    X, y, train_size=10_000, stratify=y, random_state=0
+)
+columns = make_column_transformer(
+    (
+        OneHotEncoder(min_frequency=20, handle_unknown="infrequent_if_exist"),
+        make_column_selector(dtype_exclude="number"),
+    ),
+    (StandardScaler(), make_column_selector(dtype_include="number")),
+)
+model = make_pipeline(columns, DeepLogisticClassifier(20, random_state=0)).fit(X, y)
+print(f"test log-loss {log_loss(y_test, model.predict_proba(X_test)):.4f} nats")
+
+# %%
+# One prediction
+# --------------
+# A person whose score is near 0. The bars are the parts of the score: coefficient times the difference to the mean of
+# the training rows, summed over the columns of zeros and ones that come from one column of the table. They add up
+# exactly, from the score that the person's linear model gives to the mean, to the person's score.
+
+scores = model.decision_function(X_test)
+person = X_test.iloc[[np.abs(scores).argmin()]]
+display = LocalExplanationDisplay.from_estimator(model, person, reference=X)
+total = display.base + display.contributions.sum()
+print(
+    f"{display.base:.6f} + {display.contributions.sum():.6f} = {total:.6f}, "
+    f"decision_function: {model.decision_function(person)[0]:.6f}"
+)
+assert np.isclose(total, model.decision_function(person)[0], rtol=1e-9, atol=1e-9)
+
+# %%
+# The same coefficients hold for everybody in the same activation region, and so do the explanations. Beyond it they
+# change.
+
+models = local_linear_models(model, X_test)
+print(
+    f"{models.region.max() + 1} regions for {len(X_test)} rows; "
+    f"the largest has {np.bincount(models.region).max()} rows"
+)
+
+# %%
+# Which columns matter
+# --------------------
+# The importance of a column is the variance of its part in the score, under the linear model of each row, averaged over
+# the rows. The coefficients of the most populated regions show how much they differ between regions.
+
+importance = local_feature_importance(model, X)
+ranking = pd.Series(importance.importances_mean, importance.feature_names)
+print(ranking.sort_values(ascending=False).round(3).head(8).to_string())
+
+LocalCoefficientsDisplay.from_estimator(model, X, n_regions=30)
+
+# %%
+# Along age, the coefficient is positive for the young and falls, so the same year more means less and less.
+
+LocalCoefficientsDisplay.from_estimator(
+    model, X.iloc[:3000], kind="profile", feature="age", columns="auto"
+)
+
+# %%
+# The regions as a table
+# ----------------------
+# Only the regions with the most rows are printed. ``auc_all`` is the area under the ROC curve of the region's own linear
+# model on all rows.
+
+regions = linear_regions(model, X, (y == ">50K").map({True: ">50K", False: "<=50K"}), n_regions=8)
+print(
+    regions[["count", "share", "response_mean", "log_loss", "auc", "auc_all"]]
+    .round(3)
+    .to_string()
+)
+
+# %%
+# What would have to change
+# -------------------------
+# The nearest point with the other label, for the person above. Names do not change. Age is fixed, and the other columns
+# stay in the range of the training rows.
+
+numbers = X.select_dtypes("number")
+found = nearest_counterfactual(
+    model,
+    person,
+    fixed=["age"],
+    bounds={name: (numbers[name].min(), numbers[name].max()) for name in numbers},
+)
+changes = pd.concat([person[numbers.columns], found.points[numbers.columns]])
+changes.index = [model.predict(person)[0], found.label[0]]
+print(changes.round(2).T.to_string())
+
+# %%
+# Five logistic regressions
+# -------------------------
+# Regions whose linear models are alike are merged, and each group gets one logistic regression. The network still
+# decides which one a row gets. What it costs is measured on the test rows.
+
+rows = {
+    "network": log_loss(y_test, model.predict_proba(X_test)),
+    "one logistic regression": log_loss(
+        y_test,
+        make_pipeline(columns, LogisticRegression(max_iter=1000))
+        .fit(X, y)
+        .predict_proba(X_test),
+    ),
+}
+simple = {n: simplify(model, X, y, n_regions=n) for n in (2, 5, 10)}
+for n, classifier in simple.items():
+    rows[f"simplified to {n} regions"] = log_loss(y_test, classifier.predict_proba(X_test))
+print(pd.Series(rows).round(4).to_string())
+
+frame = simple[5].to_frame()
+print(frame.iloc[:, :6].round(3).to_string())
+
+plt.show()
