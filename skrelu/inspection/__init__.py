@@ -1,15 +1,18 @@
 """Exact explanations of a fitted network, and pictures of it. The pictures need the extra `plot` (matplotlib)."""
 
+from skrelu.inspection._counterfactual import Counterfactuals, nearest_counterfactual
 from skrelu.inspection._importance import LocalFeatureImportance, local_feature_importance
 from skrelu.inspection._linear_regions import linear_regions
 from skrelu.inspection._local_models import LocalLinearModels, local_linear_models
 from skrelu.inspection._loss_curve import LossCurveDisplay
 
 __all__ = [
+    "Counterfactuals",
     "LocalFeatureImportance",
     "LocalLinearModels",
     "LossCurveDisplay",
     "linear_regions",
     "local_feature_importance",
     "local_linear_models",
+    "nearest_counterfactual",
 ]
