@@ -153,11 +153,62 @@ class Borders(NamedTuple):
     labels: Array
 
 
-def restrict_to_plane(
-    coefs: Sequence[Array], intercepts: Sequence[Array], corner: Array, sides: Array
-) -> tuple[list[Array], list[Array]]:
-    """Return the network as a function of (s, t), at x = corner + s sides[0] + t sides[1]."""
-    return [sides @ coefs[0], *coefs[1:]], [corner @ coefs[0] + intercepts[0], *intercepts[1:]]
+class Window(NamedTuple):
+    """A rectangle in the plane of two columns, as the unit square with the coordinates (s, t).
+
+    Attributes
+    ----------
+    chosen : sequence of two int
+        The numbers of the two columns.
+    corner : ndarray of shape (n_columns,)
+        The row at s = t = 0, the lowest values of the two columns.
+    width : ndarray of shape (2,)
+        The range of the two columns.
+    """
+
+    chosen: Sequence[int]
+    corner: Array
+    width: Array
+
+    @classmethod
+    def around(cls, rows: Array, chosen: Sequence[int], row: Array, margin: float) -> "Window":
+        """Return the window that shows the rows, in the plane through `row`; `margin` is a fraction of their range."""
+        low, high = rows[:, chosen].min(axis=0), rows[:, chosen].max(axis=0)
+        extent = high - low
+        beyond = np.where(extent > 0, margin * extent, np.maximum(np.abs(high), 1) / 2)
+        corner = row.copy()
+        corner[chosen] = low - beyond
+        return cls(chosen, corner, extent + 2 * beyond)
+
+    @property
+    def low(self) -> Array:
+        return self.corner[self.chosen]
+
+    @property
+    def limits(self) -> tuple[float, float, float, float]:
+        """The lowest and the highest value of the first column, then of the second."""
+        (left, bottom), (right, top) = self.low.tolist(), (self.low + self.width).tolist()
+        return left, right, bottom, top
+
+    def place(self, points: Array) -> Array:
+        """Return points (s, t) in the two columns."""
+        return self.low + self.width * points
+
+    def rows(self, points: Array) -> Array:
+        """Return points (s, t) in all columns."""
+        rows = np.tile(self.corner, (len(points), 1))
+        rows[:, self.chosen] = self.place(points)
+        return rows
+
+    def restrict(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        """Return the network as a function of (s, t)."""
+        slopes = self.width[:, np.newaxis] * coefs[0][self.chosen]
+        return [slopes, *coefs[1:]], [self.corner @ coefs[0] + intercepts[0], *intercepts[1:]]
+
+    def models(self, scores: Array) -> tuple[Array, Array]:
+        """Return coefficients by the two columns and intercepts from functions of (s, t), of shape (n, 3, n_outputs)."""
+        coef = scores[:, :2].transpose(0, 2, 1) / self.width
+        return coef, scores[:, 2] - coef @ self.low
 
 
 @np.errstate(under="ignore")

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skrelu._core.regions import find_patterns
-from skrelu.inspection._arrangement import Polygons, find_borders, find_regions, restrict_to_plane
+from skrelu.inspection._arrangement import Polygons, Window, find_borders, find_regions
 
 SIZES = [
     (2, 1),
@@ -177,19 +177,41 @@ def test_units_of_the_columns_do_not_matter(units):
     low, width = np.array([3.0, -2.0]) * units, np.array(units)
     # The same network in columns low + width * (s, t).
     far = [coefs[0] / width[:, np.newaxis], *coefs[1:]], [intercepts[0] - (low / width) @ coefs[0], *intercepts[1:]]
-    regions = find_regions(*restrict_to_plane(*far, low, np.diag(width)))
+    regions = find_regions(*Window([0, 1], low, width).restrict(*far))
     assert_array_equal(regions.pattern, expected.pattern)
     assert_allclose(regions.polygons.points, expected.polygons.points, atol=1e-9)
     assert_allclose(regions.scores, expected.scores, rtol=1e-9, atol=1e-9)
 
 
-def test_the_network_in_a_plane():
+def test_a_window_and_its_plane():
     coefs, intercepts = random_network((6, 5, 3), 1)
     rng = np.random.default_rng(0)
-    corner, sides, points = rng.normal(size=6), rng.normal(size=(2, 6)), rng.uniform(size=(20, 2))
-    ours = forward(*restrict_to_plane(coefs, intercepts, corner, sides), points)
-    for found, expected in zip(ours, forward(coefs, intercepts, corner + points @ sides), strict=True):
+    rows, row, points = rng.normal(size=(9, 6)), rng.normal(size=6), rng.uniform(size=(20, 2))
+    window = Window.around(rows, [4, 1], row, 0.25)
+    low, high = rows.min(axis=0), rows.max(axis=0)
+    assert_allclose(window.limits[:2], [low[4] - (high - low)[4] / 4, high[4] + (high - low)[4] / 4])
+    assert_allclose(window.limits[2:], [low[1] - (high - low)[1] / 4, high[1] + (high - low)[1] / 4])
+    placed = np.tile(row, (20, 1))
+    placed[:, 4] = window.limits[0] + points[:, 0] * (window.limits[1] - window.limits[0])
+    placed[:, 1] = window.limits[2] + points[:, 1] * (window.limits[3] - window.limits[2])
+    assert_allclose(window.rows(points), placed)
+    assert_allclose(window.place(points), placed[:, [4, 1]])
+    ours = forward(*window.restrict(coefs, intercepts), points)
+    for found, expected in zip(ours, forward(coefs, intercepts, placed), strict=True):
         assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_column_with_one_value_has_a_window():
+    window = Window.around(np.array([[3.0, -8.0, 0.0]]), [1, 2], np.zeros(3), 0.1)
+    assert window.limits == (-12.0, -4.0, -0.5, 0.5)
+
+
+def test_models_in_the_units_of_the_columns():
+    window = Window([2, 0], np.array([5.0, 0.0, -3.0]), np.array([4.0, 10.0]))
+    rng = np.random.default_rng(0)
+    scores, points = rng.normal(size=(1, 3, 2)), rng.uniform(size=(7, 2))
+    coef, intercept = window.models(scores)
+    assert_allclose(window.place(points) @ coef[0].T + intercept[0], np.column_stack((points, np.ones(7))) @ scores[0])
 
 
 def test_blocks_change_nothing(monkeypatch):
