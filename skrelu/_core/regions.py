@@ -51,15 +51,23 @@ def find_patterns(coefs: Sequence[Array], intercepts: Sequence[Array], X: Rows, 
     patterns : ndarray of shape (n_samples, ceil(n_hidden_units / 8)), uint8
         In the order of the layers, as `numpy.packbits` writes them.
     """
-    patterns = np.zeros((X.shape[0], -(-count_hidden_units(coefs) // 8)), dtype=np.uint8)
-    if patterns.shape[1]:
+    return trace_patterns(coefs, intercepts, X, n_jobs)[0]
 
-        def keep(where: slice, workspace: Workspace) -> None:
-            active = [z[:, :-1] > 0 for z in workspace.inputs[1:]]
+
+def trace_patterns(
+    coefs: Sequence[Array], intercepts: Sequence[Array], X: Rows, n_jobs: int | None
+) -> tuple[Array, Array]:
+    """Return the patterns as `find_patterns`, and the scores in float64. A pattern means nothing if they overflow."""
+    patterns = np.empty((X.shape[0], -(-count_hidden_units(coefs) // 8)), dtype=np.uint8)
+    scores = np.empty((X.shape[0], coefs[-1].shape[1]))
+
+    def keep(where: slice, workspace: Workspace) -> None:
+        scores[where] = workspace.scores
+        if active := [z[:, :-1] > 0 for z in workspace.inputs[1:]]:
             patterns[where] = np.packbits(np.concatenate(active, axis=1), axis=1)
 
-        forward_blocks(coefs, intercepts, X, keep, dtype=np.dtype(np.float64), n_jobs=n_jobs)
-    return patterns
+    forward_blocks(coefs, intercepts, X, keep, dtype=scores.dtype, n_jobs=n_jobs)
+    return patterns, scores
 
 
 def unpack_patterns(coefs: Sequence[Array], patterns: Array) -> list[Array]:

@@ -7,7 +7,7 @@ from scipy import sparse
 from scipy.linalg import lstsq
 
 from skrelu._core.arrays import Array
-from skrelu.inspection._explained import Explained
+from skrelu.inspection._explained import Base, Explained
 from skrelu.inspection._local_models import region_models
 
 
@@ -32,11 +32,9 @@ def contributions_of(explained: Explained, X: Any, reference: Any = None) -> tup
         `base` plus the sum of the contributions.
     """
     Z = explained.rows(X)
-    coef, intercept, groups, _ = region_models(explained, Z)
-    rows = explained.base_rows(X, Z)
-    if explained.base is not None:
-        coef, intercept = explained.base.coef(coef), explained.base.intercept(coef, intercept)
+    coef, intercept, groups, _ = region_models(explained, Z, of_base=True)
     coef, intercept = coef[groups.region], intercept[groups.region]
+    rows = explained.base_rows(X, Z)
     center = _reference_row(explained, reference)
     rows = rows.toarray() if sparse.issparse(rows) else rows
     parts = coef * (rows - center)[:, np.newaxis]
@@ -58,20 +56,24 @@ def _reference_row(explained: Explained, reference: Any) -> Array:
     """Return the reference in the columns of the base."""
     if reference is not None:
         Z = explained.rows(reference)
-        return np.asarray(explained.base_rows(reference, Z).mean(axis=0)).ravel()
+        return np.asarray(explained.base_rows(reference, Z).mean(axis=0, dtype=np.float64)).ravel()
     means = getattr(explained.classifier, "feature_mean_", None)
-    if means is None:
+    if means is None or len(means) != explained.network.n_features:  # they may be of an earlier fit
         means = np.zeros(explained.network.n_features)
-    base = explained.base
-    if base is None:
-        return means
-    # A row whose features are the means; with steps such as PCA the shortest of many.
+    return means if explained.base is None else _invert(explained.base, np.asarray(means, dtype=np.float64))
+
+
+def _invert(base: Base, features: Array) -> Array:
+    """Return the row of the base that has these features; with steps such as PCA one of many, or the nearest."""
     n_affine = len(base.numbers)
-    is_affine = np.ones(len(means), dtype=bool)
+    is_affine = np.ones(len(features), dtype=bool)
     is_affine[base.others] = False
-    row = np.empty(len(base.source))
-    row[n_affine:] = means[base.others]
-    if n_affine:
-        slopes = base.slopes[:n_affine].toarray()[:, is_affine]
-        row[:n_affine] = lstsq(slopes.T, (means - base.offsets)[is_affine])[0]
+    row = np.zeros(len(base.source))
+    row[n_affine:] = features[base.others]
+    slopes = base.slopes[:n_affine].toarray()[:, is_affine]
+    # In units in which each column has slopes of length 1: the rank must not depend on the columns' units.
+    lengths = np.linalg.norm(slopes, axis=1)
+    units = np.divide(1, lengths, out=np.zeros(n_affine), where=lengths > 0)
+    if units.any():
+        row[:n_affine] = units * lstsq((slopes * units[:, np.newaxis]).T, (features - base.offsets)[is_affine])[0]
     return row

@@ -1,6 +1,6 @@
 """The network that is explained: its weights and rows, and the columns in which the explanation is given."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -51,7 +51,9 @@ class Base:
         if features.is_affine.all():
             numbers = np.arange(features.slopes.shape[0])
         others = np.flatnonzero(~features.is_affine)
-        own = sparse.csr_array((np.ones(len(others)), (np.arange(len(others)), others)), (len(others), len(features.offsets)))
+        own = sparse.csr_array(
+            (np.ones(len(others)), (np.arange(len(others)), others)), (len(others), len(features.offsets))
+        )
         slopes = sparse.vstack([features.slopes[numbers], own], format="csr")
         return cls(numbers, others, slopes, features.offsets, np.concatenate((numbers, features.source[others])))
 
@@ -72,7 +74,7 @@ class Explained:
     Attributes
     ----------
     estimator : estimator
-        As the user gave it.
+        As the user gave it; a pipeline at the end of a pipeline is unpacked.
     network : FittedNetwork
         Its weights in float64.
     names : ndarray of str
@@ -102,19 +104,20 @@ class Explained:
         """
         if columns not in get_args(Columns):
             raise ValueError(f"columns must be 'auto', 'original' or 'transformed', got {columns!r}.")
+        while isinstance(estimator, Pipeline) and isinstance(estimator[-1], Pipeline):
+            estimator = Pipeline([*estimator.steps[:-1], *estimator[-1].steps])
         classifier = estimator[-1] if isinstance(estimator, Pipeline) else estimator
         network = _read(classifier)
-        steps = estimator.steps[:-1] if isinstance(estimator, Pipeline) else []
-        if not steps:
+        if not isinstance(estimator, Pipeline) or len(estimator) == 1:
             return cls(estimator, network, _names_of(classifier, network.n_features), None, True)
         if columns != "transformed":
-            features, unknown = _follow_steps(estimator, network.n_features)
+            features, obstacle = _follow_steps(estimator, network.n_features)
             is_linear = bool(features.is_affine.all())
             if is_linear or (not linear and features.is_known.all()):
-                names = _names_of(estimator, features.slopes.shape[0])
+                names = _names_of(_first_step(estimator), features.slopes.shape[0])
                 return cls(estimator, network, names, Base.of(features), is_linear)
             if columns == "original":
-                raise ValueError(_say_why_not(features, unknown))
+                raise ValueError(f"columns must be 'auto' or 'transformed' for this pipeline: {obstacle}.")
         return cls(estimator, network, _transformed_names(estimator, network.n_features), None, True)
 
     @property
@@ -144,7 +147,8 @@ class Explained:
             return Z
         parts = []
         if len(self.base.numbers):
-            parts.append(_take_columns(X, self.base.numbers, self.names))
+            names = getattr(_first_step(self.estimator), "feature_names_in_", None)
+            parts.append(_take_columns(X, self.base.numbers, names))
         if len(self.base.others):
             parts.append(Z[:, self.base.others])
         if not any(sparse.issparse(part) for part in parts):
@@ -157,18 +161,15 @@ class Explained:
         if self.base is None:
             return self.network
         first, bias = self.network.coefs[0], self.network.intercepts[0]
-        coefs = [self.base.slopes @ first, *self.network.coefs[1:]]
-        intercepts = [bias + self.base.offsets @ first, *self.network.intercepts[1:]]
-        return replace_weights(self.network, coefs, intercepts)
+        with np.errstate(all="ignore"):
+            coefs = [self.base.slopes @ first, *self.network.coefs[1:]]
+            intercepts = [bias + self.base.offsets @ first, *self.network.intercepts[1:]]
+        return self.network._replace(coefs=coefs, intercepts=intercepts)
 
     @property
     def source(self) -> Array:
         """The number in `names` of each column of the base."""
         return np.arange(self.network.n_features) if self.base is None else self.base.source
-
-
-def replace_weights(network: FittedNetwork, coefs: list[Array], intercepts: list[Array]) -> FittedNetwork:
-    return network._replace(coefs=coefs, intercepts=intercepts)
 
 
 def check_finite(results: Array, X: Rows) -> None:
@@ -197,30 +198,35 @@ def _read(classifier: Any) -> FittedNetwork:
     coefs, intercepts = (
         [array.astype(np.float64, copy=False) for array in arrays] for arrays in (network.coefs, network.intercepts)
     )
-    return replace_weights(network, coefs, intercepts)
+    return network._replace(coefs=coefs, intercepts=intercepts)
+
+
+def _first_step(pipeline: Pipeline) -> Any:
+    """Return the first step that changes something."""
+    return next((step for _, step in pipeline.steps if step is not None and step != "passthrough"))
 
 
 def _follow_steps(pipeline: Pipeline, n_features: int) -> tuple[Features, str]:
-    """Return the features of the last step as functions of the columns of X, and a step of unknown kind."""
-    features = Features.identity(pipeline.n_features_in_)
+    """Return the features of the last step as functions of the columns of X, and why some are not affine functions."""
+    n_columns = getattr(_first_step(pipeline), "n_features_in_", n_features)
+    features = Features.identity(n_columns)
+    not_affine = not_known = ""
     for name, step in pipeline.steps[:-1]:
         after = follow(step, features)
+        step_name = f"the step {name!r} ({type(step).__name__})"
         if after is None:
-            return Features.unknown(len(features.source), n_features), f"{name!r} ({type(step).__name__})"
+            return Features.unknown(n_columns, n_features), f"{step_name} is of a kind that cannot be followed"
         features = after
+        if not features.is_affine.all():
+            not_affine = not_affine or f"after {step_name} some features are not linear in the columns of X"
+        if not features.is_known.all():
+            not_known = not_known or (
+                f"after {step_name} some features depend on several columns of X in a way that is not linear, or come "
+                "from a transformer of a kind that cannot be followed"
+            )
     if len(features.offsets) != n_features:
-        return Features.unknown(pipeline.n_features_in_, n_features), "that adds columns"
-    return features, ""
-
-
-def _say_why_not(features: Features, unknown: str) -> str:
-    if unknown:
-        reason = f"the step {unknown} is of a kind that cannot be followed"
-    elif features.is_known.all():
-        reason = "some columns, such as those of an encoder, have no single coefficient"
-    else:
-        reason = "some features depend on several columns, or come from a step that cannot be followed"
-    return f"columns must be 'auto' or 'transformed' for this pipeline, as {reason}."
+        return Features.unknown(n_columns, n_features), "its steps have been fitted on other columns than its last step"
+    return features, not_affine if features.is_known.all() else not_known
 
 
 def _names_of(estimator: Any, n_columns: int) -> Array:
@@ -233,16 +239,20 @@ def _names_of(estimator: Any, n_columns: int) -> Array:
 
 def _transformed_names(pipeline: Pipeline, n_features: int) -> Array:
     try:
-        names = pipeline[:-1].get_feature_names_out()
+        names = np.asarray(pipeline[:-1].get_feature_names_out(), dtype=object)
     except (AttributeError, ValueError):  # a step without names
         return _names_of(pipeline[-1], n_features)
-    return np.asarray(names, dtype=object)
+    return names if names.shape == (n_features,) else _names_of(pipeline[-1], n_features)
 
 
-def _take_columns(X: Any, numbers: Array, names: Array) -> Rows:
-    """Return columns of X as numbers: of a frame by their names."""
-    if hasattr(X, "columns") and not sparse.issparse(X):
-        return np.column_stack([np.asarray(X[names[number]], dtype=np.float64) for number in numbers])
+def _take_columns(X: Any, numbers: Array, names: Array | None) -> Rows:
+    """Return columns of X as numbers: of a frame those with the names in the fit, as their order may be another one."""
     if sparse.issparse(X):
         return X.tocsr()[:, numbers].astype(np.float64)
-    return np.asarray(X)[:, numbers].astype(np.float64)
+    if not hasattr(X, "columns"):
+        return np.asarray(X)[:, numbers].astype(np.float64)
+    if names is not None:
+        place = {name: number for number, name in enumerate(X.columns)}
+        numbers = np.array([place[name] for name in names[numbers]], dtype=np.intp)
+    table = getattr(X, "iloc", X)
+    return np.column_stack([np.asarray(table[:, int(number)], dtype=np.float64) for number in numbers])

@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from skrelu._core.arrays import Array, MatrixLike
-from skrelu._core.regions import Grouping, find_patterns, group_patterns, linear_models
+from skrelu._core.arrays import Array, MatrixLike, Rows
+from skrelu._core.regions import Grouping, group_patterns, linear_models, trace_patterns
 from skrelu.inspection._explained import Columns, Explained, check_finite
 
 
@@ -43,7 +41,10 @@ def local_linear_models(classifier: Any, X: MatrixLike, *, columns: Columns = "a
     A network of rectified linear units is a linear function wherever the same units are active. The part of space where
     they are is an activation region. With the pattern :math:`\mathrm{pos}(z_l)` of x,
 
-    .. math:: f(x) = P_1 W_1 x + \sum_l P_l b_l, \qquad P_l = \prod_{k=0}^{L-l-1} W_{L-k} \mathrm{diag}(\mathrm{pos}(z_{L-k-1}))
+    .. math::
+
+        f(x) = P_1 W_1 x + \sum_l P_l b_l, \qquad
+        P_l = \prod_{k=0}^{L-l-1} W_{L-k} \mathrm{diag}(\mathrm{pos}(z_{L-k-1}))
 
     (see `docs/theory`), so the coefficients are exact: nothing is sampled or fitted.
 
@@ -101,9 +102,7 @@ def local_linear_models(classifier: Any, X: MatrixLike, *, columns: Columns = "a
     """
     explained = Explained.of(classifier, columns, linear=True)
     Z = explained.rows(X)
-    coef, intercept, groups, patterns = region_models(explained, Z)
-    if explained.base is not None:
-        coef, intercept = explained.base.coef(coef), explained.base.intercept(coef, intercept)
+    coef, intercept, groups, patterns = region_models(explained, Z, of_base=True)
     if explained.n_outputs == 1:
         coef, intercept = coef[:, 0], intercept[:, 0]
     if len(coef) < len(groups.region):  # otherwise each region has one row, and they are in the order of the rows
@@ -111,13 +110,25 @@ def local_linear_models(classifier: Any, X: MatrixLike, *, columns: Columns = "a
     return LocalLinearModels(coef, intercept, groups.region, patterns, explained.names)
 
 
-def region_models(explained: Explained, Z: Any) -> tuple[Array, Array, Grouping, Array]:
-    """Return coefficients and intercepts of each region by the network's features, and the regions of the rows."""
+def region_models(explained: Explained, Z: Rows, *, of_base: bool = False) -> tuple[Array, Array, Grouping, Array]:
+    """Return the linear model of each region that rows of the network's features lie in.
+
+    Returns
+    -------
+    coef : ndarray of shape (n_regions, n_outputs, n_features)
+        By the network's features, with `of_base` by the columns of the base.
+    intercept : ndarray of shape (n_regions, n_outputs)
+    groups : Grouping
+        The regions of the rows.
+    patterns : ndarray of shape (n_regions, n_bytes), uint8
+    """
     coefs, intercepts, _ = explained.network
-    patterns = find_patterns(coefs, intercepts, Z, explained.n_jobs)
+    patterns, scores = trace_patterns(coefs, intercepts, Z, explained.n_jobs)
     groups = group_patterns(patterns)
     patterns = patterns[groups.first]
+    if of_base:
+        coefs, intercepts, _ = explained.inputs
     coef, intercept = linear_models(coefs, intercepts, patterns, explained.n_jobs)
-    check_finite(coef, Z)
-    check_finite(intercept, Z)
+    for results in (scores, coef, intercept):
+        check_finite(results, Z)
     return coef, intercept, groups, patterns

@@ -5,15 +5,18 @@ z_k = sum_j x_j a_jk + c_k, and which column it comes from if there is only one.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from inspect import getattr_static
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 from sklearn.compose import ColumnTransformer
-from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.decomposition import PCA, FastICA, IncrementalPCA, TruncatedSVD
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.feature_selection import SelectorMixin
-from sklearn.impute import SimpleImputer
+from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import (
     Binarizer,
@@ -30,6 +33,7 @@ from sklearn.preprocessing import (
     StandardScaler,
     TargetEncoder,
 )
+from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 
 from skrelu._core.arrays import Array
 
@@ -70,10 +74,7 @@ class Features:
         parts = [cls.unknown(n_columns, 0), *parts]
         return cls(
             sparse.hstack([part.slopes for part in parts], format="csr"),
-            *(
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in ("offsets", "is_affine", "source")
-            ),
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in ("offsets", "is_affine", "source")),
         )
 
     @classmethod
@@ -108,9 +109,9 @@ class Features:
 
     def scaled(self, scale: Any, offsets: Any) -> "Features":
         """Return the features z * scale + offsets."""
-        n_features = len(self.offsets)
-        scale, offsets = np.broadcast_to(scale, n_features), np.broadcast_to(offsets, n_features)
-        return self.mapped(sparse.diags_array(scale.astype(np.float64)), offsets)
+        scale = np.broadcast_to(np.asarray(scale, dtype=np.float64), len(self.offsets))
+        slopes = (self.slopes @ sparse.diags_array(scale)).tocsr()
+        return replace(self, slopes=slopes, offsets=self.offsets * scale + offsets)
 
     def encoded(self, counts: Any) -> "Features":
         """Return features of which `counts[j]` depend on feature j alone, in any way."""
@@ -123,8 +124,11 @@ def follow(step: Any, features: Features) -> Features | None:
     """Return the features after a fitted step, or None if the kind of the step is not known."""
     if step is None or isinstance(step, str):  # 'passthrough'; 'drop' is left out by the caller
         return features
-    for kinds, rule in _RULES:
-        if isinstance(step, kinds):
+    if getattr(step, "n_features_in_", len(features.offsets)) != len(features.offsets):
+        return None  # fitted on other columns
+    for kind, rule in _RULES:
+        # A subclass with a method of its own may compute anything.
+        if isinstance(step, kind) and getattr_static(step, "transform") is getattr_static(kind, "transform"):
             return rule(step, features)
     return None
 
@@ -139,17 +143,19 @@ def _follow_pipeline(step: Any, features: Features) -> Features | None:
 
 
 def _follow_union(step: Any, features: Features) -> Features | None:
-    if step.transformer_weights:
-        return None
-    parts = [follow(inner, features) for _, inner in step.transformer_list if not _is(inner, "drop")]
-    known = [part for part in parts if part is not None]
-    return Features.joined(known, features.slopes.shape[0]) if len(known) == len(parts) else None
+    parts = []
+    for name, inner in step.transformer_list:
+        if _is(inner, "drop"):
+            continue
+        after = follow(inner, features)
+        if after is None:
+            return None
+        parts.append(_weighted(after, step, name))
+    return Features.joined(parts, features.slopes.shape[0])
 
 
 def _follow_columns(step: Any, features: Features) -> Features | None:
     """Follow a ColumnTransformer. Features of a transformer of unknown kind are unknown; the others are known."""
-    if step.transformer_weights:
-        return None
     n_columns = features.slopes.shape[0]
     n_features = max(where.stop for where in step.output_indices_.values())
     parts: list[tuple[int, Features]] = []
@@ -160,9 +166,15 @@ def _follow_columns(step: Any, features: Features) -> Features | None:
         after = follow(inner, features.selected(_numbers_of(columns, step)))
         if after is None or len(after.offsets) != where.stop - where.start:
             after = Features.unknown(n_columns, where.stop - where.start)
-        parts.append((where.start, after))
+        parts.append((where.start, _weighted(after, step, name)))
     joined = Features.joined((part for _, part in sorted(parts, key=lambda part: part[0])), n_columns)
     return joined if len(joined.offsets) == n_features else None
+
+
+def _weighted(features: Features, step: Any, name: str) -> Features:
+    """Return features times the weight that a union gives to the transformer of this name."""
+    weight = (step.transformer_weights or {}).get(name)
+    return features if weight is None else features.scaled(weight, 0.0)
 
 
 def _is(step: Any, word: str) -> bool:
@@ -209,10 +221,16 @@ def _follow_selector(step: Any, features: Features) -> Features:
 
 def _follow_components(step: Any, features: Features) -> Features:
     matrix = step.components_.T
-    if getattr(step, "whiten", False):
-        matrix = matrix / np.sqrt(step.explained_variance_)
+    if isinstance(step, PCA | IncrementalPCA) and step.whiten:
+        deviations = np.sqrt(step.explained_variance_)
+        matrix = matrix / np.maximum(deviations, np.finfo(deviations.dtype).eps)
     mean = getattr(step, "mean_", None)
     return features.mapped(matrix, np.zeros(matrix.shape[1]) if mean is None else -mean @ matrix)
+
+
+def _follow_discriminants(step: Any, features: Features) -> Features:
+    matrix = step.scalings_[:, : len(step.get_feature_names_out())]
+    return features.mapped(matrix, -step.xbar_ @ matrix if step.solver == "svd" else np.zeros(matrix.shape[1]))
 
 
 def _follow_function(step: Any, features: Features) -> Features | None:
@@ -254,11 +272,15 @@ def _follow_imputer(step: Any, features: Features) -> Features | None:
     return features.selected(numbers).encoded(1)
 
 
+def _follow_indicator(step: Any, features: Features) -> Features:
+    return features.selected(step.features_).encoded(1)
+
+
 def _follow_each(step: Any, features: Features) -> Features:
     return features.encoded(1)
 
 
-_RULES: list[tuple[Any, Callable[[Any, Features], Features | None]]] = [
+_RULES: list[tuple[type, Callable[[Any, Features], Features | None]]] = [
     (Pipeline, _follow_pipeline),
     (FeatureUnion, _follow_union),
     (ColumnTransformer, _follow_columns),
@@ -267,12 +289,23 @@ _RULES: list[tuple[Any, Callable[[Any, Features], Features | None]]] = [
     (MaxAbsScaler, _follow_max_abs),
     (RobustScaler, _follow_robust),
     (SelectorMixin, _follow_selector),
-    ((PCA, TruncatedSVD), _follow_components),
+    (PCA, _follow_components),
+    (IncrementalPCA, _follow_components),
+    (TruncatedSVD, _follow_components),
+    (FastICA, _follow_components),
+    (NeighborhoodComponentsAnalysis, _follow_components),
+    (GaussianRandomProjection, _follow_components),
+    (SparseRandomProjection, _follow_components),
+    (LinearDiscriminantAnalysis, _follow_discriminants),
     (FunctionTransformer, _follow_function),
     (OneHotEncoder, _follow_one_hot),
     (KBinsDiscretizer, _follow_bins),
     (SplineTransformer, _follow_splines),
     (TargetEncoder, _follow_targets),
     (SimpleImputer, _follow_imputer),
-    ((OrdinalEncoder, PowerTransformer, QuantileTransformer, Binarizer), _follow_each),
+    (MissingIndicator, _follow_indicator),
+    (OrdinalEncoder, _follow_each),
+    (PowerTransformer, _follow_each),
+    (QuantileTransformer, _follow_each),
+    (Binarizer, _follow_each),
 ]

@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from skrelu._core.network import Network
-from skrelu._core.scores import compute_scores
+from skrelu._core.scores import compute_scores, forward_blocks
 from tests import literal
 
 
@@ -37,3 +37,39 @@ def test_scores_are_of_the_wider_dtype(of_X, of_weights, expected, n_rows):
     assert scores.dtype == np.dtype(expected)
     exact = literal.score([w.T.astype(float) for w in W], [bias.astype(float) for bias in b], X[1].astype(float))
     assert_allclose(scores[1], exact, rtol=1e-4 if expected == "f4" else 1e-11)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_each_block_is_kept_once_with_the_inputs_of_every_layer(form, n_jobs):
+    rng = np.random.RandomState(0)
+    X = rng.randn(5000, 7) * (rng.rand(5000, 7) < 0.5)
+    coefs = [rng.randn(7, 40), rng.randn(40, 30), rng.randn(30, 2)]
+    intercepts = [rng.randn(40), rng.randn(30), rng.randn(2)]
+    n_visits = np.zeros(len(X), dtype=int)
+    hidden, scores = [np.empty((len(X), 40)), np.empty((len(X), 30))], np.empty((len(X), 2), dtype=np.float32)
+
+    def keep(where, workspace):
+        n_visits[where] += 1
+        for values, inputs in zip(hidden, workspace.inputs[1:], strict=True):
+            values[where] = inputs[:, :-1]
+            assert (inputs[:, -1] == 1).all()
+        scores[where] = workspace.scores
+
+    forward_blocks(coefs, intercepts, form(X), keep, dtype=np.dtype(np.float64), n_jobs=n_jobs)
+    assert (n_visits == 1).all()
+    W = [coef.T for coef in coefs]
+    for row in (0, 1, 2500, 4999):
+        _, *expected = literal.layer_inputs(W, intercepts, X[row])
+        for values, z in zip(hidden, expected, strict=True):
+            assert_allclose(values[row], z, rtol=1e-11, atol=1e-12)
+    assert_array_equal(scores, compute_scores(coefs, intercepts, form(X), 1).astype(np.float32))
+
+
+def test_an_error_in_a_block_is_raised():
+    def keep(where, workspace):
+        raise KeyError(where.start)
+
+    coefs, intercepts = [np.ones((1, 1))], [np.ones(1)]
+    with pytest.raises(KeyError, match="0"):
+        forward_blocks(coefs, intercepts, np.ones((9, 1)), keep, dtype=np.dtype(np.float64), n_jobs=2)
