@@ -3,11 +3,13 @@
 from skrelu.inspection._counterfactual import Counterfactuals, nearest_counterfactual
 from skrelu.inspection._importance import LocalFeatureImportance, local_feature_importance
 from skrelu.inspection._linear_regions import linear_regions
+from skrelu.inspection._linear_regions_display import LinearRegionsDisplay
 from skrelu.inspection._local_models import LocalLinearModels, local_linear_models
 from skrelu.inspection._loss_curve import LossCurveDisplay
 
 __all__ = [
     "Counterfactuals",
+    "LinearRegionsDisplay",
     "LocalFeatureImportance",
     "LocalLinearModels",
     "LossCurveDisplay",

@@ -206,7 +206,7 @@ class Window(NamedTuple):
         return [slopes, *coefs[1:]], [self.corner @ coefs[0] + intercepts[0], *intercepts[1:]]
 
     def models(self, scores: Array) -> tuple[Array, Array]:
-        """Return coefficients by the two columns and intercepts from functions of (s, t), of shape (n, 3, n_outputs)."""
+        """Return coefficients by the two columns, and intercepts, from the `scores` of `Regions`."""
         coef = scores[:, :2].transpose(0, 2, 1) / self.width
         return coef, scores[:, 2] - coef @ self.low
 

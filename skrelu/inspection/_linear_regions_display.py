@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 _COLORS = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd")
 _GREY = np.full(3, 0.45)
 _MANY = 300  # polygons or points, which would hide the colours if they were not thinner or smaller
-_LEGEND_CHARACTERS = 16
+_WIDE = 300.0  # points: axes on which markers have their full size
+# Font size, characters and lines of a class's name, from the most readable legend to the smallest.
+_LEGENDS = ((10, 16, 2), (10, 16, 1), (8, 16, 1), (8, 10, 1))
+_LEGEND_HEIGHT = 0.4  # of the axes
 
 
 class LinearRegionsDisplay:
@@ -374,7 +377,7 @@ class LinearRegionsDisplay:
         self.points_ = []
         if self.points is None:
             return
-        size = 20 if len(self.points) <= _MANY else 10 if len(self.points) <= 3 * _MANY else 5
+        size = (20 if len(self.points) <= _MANY else 12) * min(1.0, _size(ax)[0] / _WIDE)
         style: dict[str, Any] = {"s": size, "edgecolor": "white", "linewidth": size / 40, "zorder": 2}
         style |= normalize_kwargs(given, PathCollection)
         labels = np.zeros(len(self.points), np.intp) if self.point_labels is None else self.point_labels
@@ -403,14 +406,17 @@ class LinearRegionsDisplay:
             ]
         if not handles:
             return
-        names = [wrap_name(name, _LEGEND_CHARACTERS, 2) for name in names]
-        font_size = 10
-        longest = max(len(line) for name in names for line in name.split("\n"))
-        fitting = int(ax.get_window_extent().width * 72 / ax.figure.dpi / (font_size * (3 + 0.6 * longest)))
-        n_rows = -(-len(handles) // max(fitting, 1))
+        width, height = _size(ax)
+        for font_size, n_characters, n_lines in _LEGENDS:
+            drawn = [wrap_name(name, n_characters, n_lines) for name in names]
+            longest = max(len(line) for name in drawn for line in name.split("\n"))
+            fitting = int(width / (font_size * (3 + 0.6 * longest)))
+            n_rows = -(-len(handles) // max(fitting, 1))
+            if 1.5 * font_size * n_rows * max(name.count("\n") + 1 for name in drawn) <= _LEGEND_HEIGHT * height:
+                break
         self.legend_ = ax.legend(
             handles,
-            names,
+            drawn,
             loc="lower center",
             bbox_to_anchor=(0.5, 1),
             ncols=-(-len(handles) // n_rows),
@@ -419,6 +425,12 @@ class LinearRegionsDisplay:
             handlelength=1.2,
             columnspacing=1,
         )
+
+
+def _size(ax: Any) -> tuple[float, float]:
+    """Return the width and the height of axes in points."""
+    box = ax.get_window_extent()
+    return box.width * 72 / ax.figure.dpi, box.height * 72 / ax.figure.dpi
 
 
 def _lighten(color: Array, strength: Any) -> Array:

@@ -21,19 +21,22 @@ def import_pyplot(display: str) -> Any:
 
 
 def wrap_name(name: Any, n_characters: int, max_lines: int = _MAX_LINES) -> str:
-    """Return a name in lines of at most `n_characters`, cut with an ellipsis after `max_lines`, ready to be drawn.
+    """Return a name in lines of at most `n_characters`, ready to be drawn.
 
-    Lines break after a space or a mark such as an underscore. A dollar sign stays a dollar sign.
+    Lines break after a space or a mark such as an underscore. Of a name that needs more than `max_lines` the start and
+    the end are kept, as names may differ in either. A dollar sign stays a dollar sign.
     """
-    lines = [""]
-    for piece in re.findall(r"[^\s_\-/.:]*[\s_\-/.:]*", " ".join(str(name).split())):
+    lines, name = [""], " ".join(str(name).split())
+    for piece in re.findall(r"[^\s_\-/.:]*[\s_\-/.:]*", name):
         if len((lines[-1] + piece).rstrip()) > n_characters and lines[-1]:
             lines.append("")
         lines[-1] += piece
         while len(lines[-1].rstrip()) > n_characters:
             lines[-1:] = [lines[-1][:n_characters], lines[-1][n_characters:]]
     if len(lines) > max_lines:
-        lines = [*lines[: max_lines - 1], lines[max_lines - 1].rstrip()[: n_characters - 1] + "…"]
+        n_first = 0 if max_lines > 1 else (n_characters - 1) // 2
+        last = name[:n_first].rstrip() + "…" + name[n_first + 1 - n_characters :].lstrip()
+        lines = [*lines[: max_lines - 1], last]
     return "\n".join(line.rstrip() for line in lines).replace("$", r"\$")
 
 

@@ -31,11 +31,13 @@ def test_lines_break_after_spaces_and_marks(name, wrapped):
     assert wrap_name(name, 12) == wrapped
 
 
-def test_what_is_cut_ends_with_an_ellipsis():
-    wrapped = wrap_name("one_two_three_four_five_six_seven_eight", 8, max_lines=2)
-    assert wrapped == "one_two_\nthree_…"
-    assert wrap_name("a" * 40, 8, max_lines=2) == "a" * 8 + "\n" + "a" * 7 + "…"
-    assert wrap_name("a" * 40, 8, max_lines=1) == "a" * 7 + "…"
+def test_what_is_cut_keeps_its_start_and_its_end():
+    name = "one_two_three_four_five_six_seven_eight"
+    assert wrap_name(name, 8, max_lines=2) == "one_two_\n…n_eight"
+    assert wrap_name(name, 8, max_lines=1) == "one…ight"
+    assert wrap_name(name, 9, max_lines=1) == "one_…ight"
+    assert wrap_name("a" * 40, 8, max_lines=2) == "a" * 8 + "\n…" + "a" * 7
+    assert wrap_name("class number 17", 9, max_lines=1) == "clas…r 17"
 
 
 @pytest.mark.parametrize("axis", ["x", "y"])
