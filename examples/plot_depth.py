@@ -2,21 +2,21 @@
 Two moons, and what depth does to the boundary
 ==============================================
 
-After this page you can compute and draw where the units of a network switch, and see the effect of more layers. The
-boundary of logistic regression is one straight line. With hidden layers of ReLU units the boundary consists of straight
-pieces, exactly: the network cuts the plane into polygons, and in each polygon its score is linear in x. This page draws
-the polygons of networks with no, one, two and three hidden layers, and follows the score along a line.
+After this page you can draw the activation regions of a network, compute its linear model in each of them, and see the
+effect of more layers. The boundary of logistic regression is one straight line. With hidden layers of ReLU units the
+boundary consists of straight pieces, exactly: the network cuts the plane into polygons, and in each polygon its score is
+linear in x. This page draws the polygons of networks with no, one, two and three hidden layers, and follows the score
+along a line.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import ListedColormap
-from matplotlib.lines import Line2D
 from sklearn.datasets import make_moons
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 from skrelu import DeepLogisticClassifier
+from skrelu.inspection import LinearRegionsDisplay, local_linear_models
 
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 
@@ -45,143 +45,51 @@ for model, loss in zip(models, losses, strict=True):
     )
 
 # %%
-# Where units switch
-# ------------------
-# The output of a hidden unit is max(0, z), where z is its input. The unit switches where z = 0. In the first layer z is
-# linear in x, so the unit switches along a straight line. In the second layer z is linear in the outputs of the first
-# layer, so the line bends where a unit of the first layer switches; and so on.
-#
-# ``coefs_`` and ``intercepts_`` define the network completely. The function computes the input of each hidden layer
-# and, last, the score.
-
-
-def layer_inputs(model, points):
-    """Return the inputs of each hidden layer and the score, from the weights alone."""
-    z, inputs = points, []
-    for coef, intercept in zip(model.coefs_, model.intercepts_, strict=True):
-        inputs.append(z @ coef + intercept)
-        z = np.maximum(inputs[-1], 0)
-    return inputs
-
-
-# %%
-# Within a polygon the same units are active everywhere. The output of an active unit is its input, and the output of
-# any other unit is 0. So each layer is a matrix and an offset, and so are all layers together: the score is slope * x +
-# offset. The cell computes slope and offset for the largest polygon of each network, and compares the result with the
-# score everywhere in the polygon:
-
-
-def slope_and_offset(model, is_on):
-    """Return the score's slope and offset where the units in `is_on`, a mask for
-    each hidden layer, are active."""
-    slope, offset = model.coefs_[0], model.intercepts_[0]
-    for on, coef, intercept in zip(
-        is_on, model.coefs_[1:], model.intercepts_[1:], strict=True
-    ):
-        slope, offset = (slope * on) @ coef, (offset * on) @ coef + intercept
-    return slope, offset
-
-
-axes = np.linspace(-1.9, 2.9, 481), np.linspace(-1.5, 2.0, 351)
-points = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
-n_regions = []
-for model in models:
-    *hidden, scores = layer_inputs(model, points)
-    assert np.allclose(
-        scores.ravel(), model.decision_function(points), rtol=1e-9, atol=1e-9
-    )
-    pattern = np.column_stack(
-        [np.zeros((len(points), 0)), *[z > 0 for z in hidden]]
-    )
-    _, first, region, count = np.unique(
-        pattern, axis=0, return_index=True, return_inverse=True, return_counts=True
-    )
-    n_regions.append(len(count))
-    largest = count.argmax()
-    slope, offset = slope_and_offset(model, [z[first[largest]] > 0 for z in hidden])
-    inside = region.ravel() == largest
-    error = np.abs(points[inside] @ slope + offset - scores[inside]).max()
-    print(
-        f"{model.hidden_layer_sizes!s:9}  polygons: {len(count):2}, "
-        f"the largest {count.max() / len(points):4.0%} of "
-        f"the area; linear to {error:.0e}"
-    )
-    assert error < 1e-9
-
-# %%
-# The pictures
-# ------------
-# The shading is the probability of the black class. The black line is the boundary, where the probability is 1/2. Units
-# switch at the coloured lines. Between two crossings with them the boundary is straight. So are all other lines of
-# equal probability, and within a polygon they are parallel to the boundary.
-
-LAYERS = [(BLUE, "-"), (ORANGE, "--"), (GREEN, "-.")]
+# The regions
+# -----------
+# The output of a hidden unit is max(0, z), where z is its input. In the first layer z is linear in x, so each unit
+# switches along a straight line. In the second layer z is linear in the outputs of the first layer, so the line bends
+# where a unit of the first layer switches; and so on. :class:`skrelu.inspection.LinearRegionsDisplay` computes the
+# polygons between these lines from the weights, layer by layer. The shading is the probability of class 1, and the black
+# line is the boundary, where it is 1/2.
 
 figure, panels = plt.subplots(
-    2, 2, figsize=(9, 9), sharex=True, sharey=True, layout="constrained"
+    2, 2, figsize=(8, 8), sharex=True, sharey=True, layout="constrained"
 )
-figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
-for panel, model, loss, n_polygons in zip(
-    panels.flat, models, losses, n_regions, strict=True
-):
-    probability = model.predict_proba(points)[:, 1].reshape(len(axes[1]), -1)
-    image = panel.pcolormesh(
-        *axes,
-        probability,
-        cmap="PuOr_r",
-        vmin=0,
-        vmax=1,
-        alpha=0.5,
-        rasterized=True,
+displays = []
+for panel, model, loss in zip(panels.flat, models, losses, strict=True):
+    display = LinearRegionsDisplay.from_estimator(model, X, y, ax=panel)
+    # One legend and one colour bar are enough for four panels.
+    display.legend_.remove()
+    display.colorbar_.remove()
+    panel.set_title(
+        f"{model.hidden_layer_sizes}: {len(display.polygons)} region(s)\n"
+        f"test log-loss {loss:.3f} nats"
     )
-    *hidden, scores = layer_inputs(model, points)
-    for inputs, (color, style) in zip(hidden, LAYERS, strict=False):
-        for unit in inputs.T:
-            if unit.min() < 0 < unit.max():
-                panel.contour(
-                    *axes,
-                    unit.reshape(probability.shape),
-                    [0],
-                    colors=color,
-                    linestyles=style,
-                    linewidths=1.2,
-                )
-    panel.contour(
-        *axes, scores.reshape(probability.shape), [0], colors="black", linewidths=3
-    )
-    panel.scatter(
-        *X.T,
-        c=y,
-        s=12,
-        cmap=ListedColormap(["white", "black"]),
-        edgecolors="black",
-        linewidths=0.5,
-    )
-    panel.set(
-        aspect="equal",
-        title=f"hidden_layer_sizes={model.hidden_layer_sizes}\n"
-        f"polygons: {n_polygons}, test log-loss: {loss:.3f} nats",
-    )
-for panel in panels[1]:
-    panel.set_xlabel("feature 0")
-for panel in panels[:, 0]:
-    panel.set_ylabel("feature 1")
+    panel.label_outer()
+    displays.append(display)
 figure.colorbar(
-    image,
+    displays[-1].image_,
     ax=panels,
-    label="probability of the black class",
+    label="probability of class 1",
     location="bottom",
     shrink=0.6,
     aspect=40,
 )
-figure.legend(
-    [Line2D([], [], color="black", linewidth=3)]
-    + [Line2D([], [], color=color, linestyle=style) for color, style in LAYERS],
-    ["probability 1/2"]
-    + [f"a unit of hidden layer {layer} switches" for layer in (1, 2, 3)],
-    loc="outside upper center",
-    ncols=2,
-)
+
+# %%
+# In a polygon the score is coef * x + intercept. The display has these numbers for each polygon, and
+# :func:`skrelu.inspection.local_linear_models` for each row. They agree with the scores to rounding:
+
+for model in models:
+    local = local_linear_models(model, X_test)
+    linear = (local.coef * X_test).sum(axis=1) + local.intercept
+    error = np.abs(linear - model.decision_function(X_test)).max()
+    print(
+        f"{model.hidden_layer_sizes!s:9}  test rows in {local.region.max() + 1:2} "
+        f"region(s), linear to {error:.0e}"
+    )
+    assert error < 1e-9
 
 # %%
 # On this table most of the gain comes from the first hidden layer. More layers make more polygons. But at many lines
@@ -201,9 +109,9 @@ HEIGHT = 0.25
 line = np.column_stack([np.linspace(-1.9, 2.9, 4801), np.full(4801, HEIGHT)])
 
 figure, panel = plt.subplots(figsize=(9, 5), layout="constrained")
-styles = [("black", ":"), *LAYERS]
+styles = [("black", ":"), (BLUE, "-"), (ORANGE, "--"), (GREEN, "-.")]
 for model, (color, style) in zip(models, styles, strict=True):
-    *hidden, scores = layer_inputs(model, line)
+    scores = model.decision_function(line)
     panel.plot(
         line[:, 0],
         scores,
@@ -212,20 +120,13 @@ for model, (color, style) in zip(models, styles, strict=True):
         linewidth=2,
         label=f"{model.hidden_layer_sizes}",
     )
-    switches = np.zeros(len(line) - 1, dtype=bool)
-    for inputs in hidden:
-        switches |= np.diff(inputs > 0, axis=0).any(axis=1)
-    panel.plot(
-        line[:-1][switches, 0],
-        scores[:-1][switches],
-        "o",
-        color=color,
-        markersize=5,
-    )
+    region = local_linear_models(model, line).region
+    switches = np.flatnonzero(region[1:] != region[:-1])
+    panel.plot(line[switches, 0], scores[switches], "o", color=color, markersize=5)
 panel.axhline(0, color="black", linewidth=0.8)
 panel.set(
     xlabel=f"feature 0, at feature 1 = {HEIGHT}",
-    ylabel="score: log-odds of the black class (nats)",
+    ylabel="score: log-odds of class 1 (nats)",
     title="Scores are chains of straight lines",
 )
 panel.legend(title="hidden_layer_sizes")
