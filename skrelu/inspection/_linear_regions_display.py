@@ -387,9 +387,10 @@ class LinearRegionsDisplay:
             self.points_.append(ax.scatter(*self.points[labels == label].T, **(color | style)))
 
     def _draw_legend(self, ax: Any) -> None:
-        """Name the colours above the axes, where the legend hides nothing."""
+        """Name the colours above the axes, where the legend hides nothing, and below a title."""
         from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
+        from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
         self.legend_ = None
         colors, names, shown = self._colors(), [str(name) for name in self.classes], self._shown_class
@@ -412,18 +413,24 @@ class LinearRegionsDisplay:
             longest = max(len(line) for name in drawn for line in name.split("\n"))
             fitting = int(width / (font_size * (3 + 0.6 * longest)))
             n_rows = -(-len(handles) // max(fitting, 1))
-            if 1.5 * font_size * n_rows * max(name.count("\n") + 1 for name in drawn) <= _LEGEND_HEIGHT * height:
+            needed = 1.5 * font_size * n_rows * max(name.count("\n") + 1 for name in drawn)
+            if needed <= _LEGEND_HEIGHT * height:
                 break
-        self.legend_ = ax.legend(
+        # A title moves above inset axes by itself, but not above a legend.
+        inches_above = ax.figure.dpi_scale_trans + ScaledTranslation(0, 1, ax.transAxes)
+        place = [0, 0, 1, (needed + font_size) / 72]
+        above = ax.inset_axes(place, transform=blended_transform_factory(ax.transAxes, inches_above))
+        above.set_axis_off()
+        self.legend_ = above.legend(
             handles,
             drawn,
             loc="lower center",
-            bbox_to_anchor=(0.5, 1),
             ncols=-(-len(handles) // n_rows),
             frameon=False,
             fontsize=font_size,
             handlelength=1.2,
             columnspacing=1,
+            borderaxespad=0.2,
         )
 
 

@@ -386,6 +386,19 @@ def test_long_names_stay_within_the_figure(width, n_classes):
     assert ax.get_window_extent().width > 0.25 * figure.width
 
 
+@pytest.mark.parametrize("layout", ["constrained", None])
+@pytest.mark.parametrize("n_classes", [2, 3, 10])
+def test_a_title_stands_above_the_legend(n_classes, layout):
+    model, X = network((2, 8), np.arange(n_classes)), rows(2)
+    ax = plt.subplots(figsize=(4, 3), layout=layout)[1]
+    display = LinearRegionsDisplay.from_estimator(model, X, model.predict(X), ax=ax)
+    ax.set_title("a title")
+    display.figure_.canvas.draw()
+    legend, title, box = (part.get_window_extent() for part in (display.legend_, ax.title, ax))
+    assert box.y1 <= legend.y0 < legend.y1 <= title.y0 + 1
+    assert layout is None or title.y1 <= display.figure_.bbox.y1
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
