@@ -529,7 +529,7 @@ def _read_numbers(values: Any, shape: tuple[int, ...], name: str, must: str) -> 
 
 
 def _read_class(label: Any, classes: Array) -> int:
-    found = np.flatnonzero([known == label for known in classes.tolist()])
+    found = np.flatnonzero([np.ndim(label) == 0 and known == label for known in classes.tolist()])
     if not len(found):
         raise ValueError(f"class_of_interest must be one of the labels {classes.tolist()}, got {label!r}.")
     return int(found[0])

@@ -415,6 +415,7 @@ def test_a_title_stands_above_the_legend(n_classes, layout):
         ({"values": {2: np.inf}}, r"values\[2\] must be one number, all finite|values\[2\] must be one"),
         ({"columns": "all"}, "columns must be 'auto'"),
         ({"class_of_interest": 7}, r"class_of_interest must be one of the labels \[0, 1\], got 7"),
+        ({"class_of_interest": np.array([0, 1])}, "class_of_interest must be one of the labels"),
         ({"margin": -1}, "margin must be a number of at least 0, got -1"),
         ({"margin": "wide"}, "margin must be a number of at least 0, got 'wide'"),
         ({"grid_resolution": 0}, "grid_resolution must be an integer of at least 1, got 0"),
