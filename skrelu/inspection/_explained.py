@@ -14,7 +14,7 @@ from skrelu._core.arrays import Array, Rows
 from skrelu._data.validation import describe_values, validate_rows
 from skrelu._fitted import FittedNetwork, read_network
 from skrelu._predictor import Predictor
-from skrelu.inspection._steps import Features, follow
+from skrelu.inspection._steps import Features, follow, is_passthrough
 
 Columns = Literal["auto", "original", "transformed"]
 
@@ -134,8 +134,13 @@ class Explained:
 
     def rows(self, X: Any) -> Rows:
         """Return the validated rows of the network's features, in float64 or float32."""
-        if isinstance(self.estimator, Pipeline) and len(self.estimator) > 1:
-            X = self.estimator[:-1].transform(X)
+        if self.base is not None and hasattr(X, "copy"):
+            X = X.copy()  # `base_rows` needs X as it is, and a scaler with copy=False writes into it
+        # Step by step: the pipeline of all steps but the last one is not fitted in the eyes of scikit-learn if it ends
+        # in a transformer without fitted attributes.
+        for _, step in self.estimator.steps[:-1] if isinstance(self.estimator, Pipeline) else []:
+            if not is_passthrough(step):
+                X = step.transform(X)
         classifier = self.classifier
         if isinstance(classifier, Predictor):
             classifier = classifier._with_columns_of(self.network)
@@ -203,7 +208,7 @@ def _read(classifier: Any) -> FittedNetwork:
 
 def _first_step(pipeline: Pipeline) -> Any:
     """Return the first step that changes something."""
-    return next((step for _, step in pipeline.steps if step is not None and step != "passthrough"))
+    return next(step for _, step in pipeline.steps if not is_passthrough(step))
 
 
 def _follow_steps(pipeline: Pipeline, n_features: int) -> tuple[Features, str]:

@@ -47,7 +47,7 @@ class Features:
     slopes : CSR matrix of shape (n_columns, n_features)
         a_jk; zeros for a feature that is not affine.
     offsets : ndarray of shape (n_features,)
-        c_k.
+        c_k; 0 for a feature that is not affine.
     is_affine : ndarray of shape (n_features,)
     source : ndarray of shape (n_features,)
         The one column that the feature depends on; -1 if there are several, or if it is not known.
@@ -103,15 +103,15 @@ class Features:
         is_affine = np.array([self.is_affine[rows].all() for rows in inputs], dtype=bool)
         sources = [np.unique(self.source[rows]) for rows in inputs]
         source = np.array([found[0] if len(found) == 1 else -1 for found in sources], dtype=np.intp)
-        slopes = (self.slopes @ matrix).tocsc()
         keep = sparse.diags_array(is_affine.astype(np.float64))
-        return Features((slopes @ keep).tocsr(), self.offsets @ matrix + offsets, is_affine, source)
+        slopes = (self.slopes @ matrix @ keep).tocsr()
+        return Features(slopes, np.where(is_affine, self.offsets @ matrix + offsets, 0.0), is_affine, source)
 
     def scaled(self, scale: Any, offsets: Any) -> "Features":
         """Return the features z * scale + offsets."""
         scale = np.broadcast_to(np.asarray(scale, dtype=np.float64), len(self.offsets))
         slopes = (self.slopes @ sparse.diags_array(scale)).tocsr()
-        return replace(self, slopes=slopes, offsets=self.offsets * scale + offsets)
+        return replace(self, slopes=slopes, offsets=np.where(self.is_affine, self.offsets * scale + offsets, 0.0))
 
     def encoded(self, counts: Any) -> "Features":
         """Return features of which `counts[j]` depend on feature j alone, in any way."""
@@ -122,7 +122,7 @@ class Features:
 
 def follow(step: Any, features: Features) -> Features | None:
     """Return the features after a fitted step, or None if the kind of the step is not known."""
-    if step is None or isinstance(step, str):  # 'passthrough'; 'drop' is left out by the caller
+    if is_passthrough(step):
         return features
     if getattr(step, "n_features_in_", len(features.offsets)) != len(features.offsets):
         return None  # fitted on other columns
@@ -131,6 +131,10 @@ def follow(step: Any, features: Features) -> Features | None:
         if isinstance(step, kind) and getattr_static(step, "transform") is getattr_static(kind, "transform"):
             return rule(step, features)
     return None
+
+
+def is_passthrough(step: Any) -> bool:
+    return step is None or _is(step, "passthrough")
 
 
 def _follow_pipeline(step: Any, features: Features) -> Features | None:

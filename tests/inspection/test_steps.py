@@ -340,6 +340,17 @@ def test_pipelines_in_pipelines():
     assert len(set(features.source)) == 2
 
 
+@pytest.mark.parametrize("last", [StandardScaler(), MinMaxScaler(), PCA(5), TruncatedSVD(3, random_state=0)], ids=str)
+def test_linear_steps_after_an_encoder(last):
+    features = check(make_pipeline(OneHotEncoder(sparse_output=False), last), make_codes())
+    assert not features.is_affine.any()
+    mixed = ColumnTransformer([("a", Binarizer(), [0, 1])], remainder="passthrough")
+    features = check(make_pipeline(mixed, last), make_numbers())
+    assert_array_equal(
+        features.is_affine, [False] * 2 + [True] * 3 if features.is_known.all() else [False] * len(features.source)
+    )
+
+
 def test_an_encoder_after_components_is_not_known():
     features = check(make_pipeline(PCA(2), Binarizer()), make_numbers())
     assert not features.is_known.any()
