@@ -26,7 +26,7 @@ def draw() -> plt.Figure:
     for panel, hidden in zip(panels, DEPTHS, strict=True):
         model = DeepLogisticClassifier(hidden, n_init=10, max_iter=2000, random_state=0).fit(X, y)
         display = LinearRegionsDisplay.from_estimator(model, X, y, ax=panel)
-        display.legend_.remove()
+        display.legend_.axes.remove()
         display.colorbar_.remove()
         n_regions = len(display.polygons)
         panel.set(title=f"{hidden}\n{n_regions} {'region' if n_regions == 1 else 'regions'}", xlabel="", ylabel="")

@@ -60,7 +60,7 @@ displays = []
 for panel, model, loss in zip(panels.flat, models, losses, strict=True):
     display = LinearRegionsDisplay.from_estimator(model, X, y, ax=panel)
     # One legend and one colour bar are enough for four panels.
-    display.legend_.remove()
+    display.legend_.axes.remove()
     display.colorbar_.remove()
     panel.set_title(
         f"{model.hidden_layer_sizes}: {len(display.polygons)} region(s)\n"
