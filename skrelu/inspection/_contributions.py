@@ -56,7 +56,8 @@ def _reference_row(explained: Explained, reference: Any) -> Array:
     """Return the reference in the columns of the base."""
     if reference is not None:
         Z = explained.rows(reference)
-        return np.asarray(explained.base_rows(reference, Z).mean(axis=0, dtype=np.float64)).ravel()
+        rows = explained.base_rows(reference, Z).astype(np.float64, copy=False)
+        return np.asarray(rows.mean(axis=0)).ravel()
     means = getattr(explained.classifier, "feature_mean_", None)
     if means is None or len(means) != explained.network.n_features:  # they may be of an earlier fit
         means = np.zeros(explained.network.n_features)

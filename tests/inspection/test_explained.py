@@ -392,12 +392,12 @@ def test_other_estimators_are_refused():
 @pytest.mark.parametrize("activation", ["tanh", "logistic", "identity"])
 def test_other_activations_are_refused(activation):
     X, y = load_iris(return_X_y=True)
-    classifier = MLPClassifier((3,), activation=activation, random_state=0).partial_fit(X, y, np.unique(y))
+    classifier = MLPClassifier((3,), activation=activation, random_state=0).partial_fit(X, y, classes=[0, 1, 2])
     with pytest.raises(ValueError, match=f"activation must be 'relu', got '{activation}'"):
         Explained.of(classifier)
     with pytest.raises(ValueError, match="must be 'relu'"):
         Explained.of(make_pipeline(StandardScaler().fit(X), classifier))
-    without = MLPClassifier((), activation=activation, random_state=0).partial_fit(X, y, np.unique(y))
+    without = MLPClassifier((), activation=activation, random_state=0).partial_fit(X, y, classes=[0, 1, 2])
     assert Explained.of(without).n_outputs == 3
 
 
