@@ -29,7 +29,7 @@ class Base:
     Attributes
     ----------
     numbers : ndarray of shape (n_affine,)
-        The columns of X that enter as affine functions.
+        The columns of X that enter as affine functions; for a linear explanation all columns of X.
     others : ndarray of shape (n_others,)
         The features that depend on a column in another way.
     slopes : CSR matrix of shape (n_affine + n_others, n_features)
@@ -45,17 +45,19 @@ class Base:
     source: Array
 
     @classmethod
-    def of(cls, features: Features) -> "Base":
+    def of(cls, features: Features, *, linear: bool) -> "Base":
         """Return the columns of X and the features that they become in another way."""
-        numbers = np.flatnonzero(np.diff(features.slopes.indptr))
-        if features.is_affine.all():
-            numbers = np.arange(features.slopes.shape[0])
+        n_columns, n_features = features.slopes.shape
+        numbers = np.arange(n_columns) if linear else np.flatnonzero(np.diff(features.slopes.indptr))
         others = np.flatnonzero(~features.is_affine)
-        own = sparse.csr_array(
-            (np.ones(len(others)), (np.arange(len(others)), others)), (len(others), len(features.offsets))
-        )
+        own = sparse.csr_array((np.ones(len(others)), (np.arange(len(others)), others)), (len(others), n_features))
         slopes = sparse.vstack([features.slopes[numbers], own], format="csr")
         return cls(numbers, others, slopes, features.offsets, np.concatenate((numbers, features.source[others])))
+
+    @property
+    def is_used(self) -> Array:
+        """Whether a feature depends on each of `numbers`."""
+        return np.diff(self.slopes.indptr)[: len(self.numbers)] > 0
 
     def coef(self, coef: Array) -> Array:
         """Return coefficients by these columns from those by the features, along the last axis."""
@@ -115,7 +117,7 @@ class Explained:
             is_linear = bool(features.is_affine.all())
             if is_linear or (not linear and features.is_known.all()):
                 names = _names_of(_first_step(estimator), features.slopes.shape[0])
-                return cls(estimator, network, names, Base.of(features), is_linear)
+                return cls(estimator, network, names, Base.of(features, linear=linear), is_linear)
             if columns == "original":
                 raise ValueError(f"columns must be 'auto' or 'transformed' for this pipeline: {obstacle}.")
         return cls(estimator, network, _transformed_names(estimator, network.n_features), None, True)
@@ -153,7 +155,7 @@ class Explained:
         parts = []
         if len(self.base.numbers):
             names = getattr(_first_step(self.estimator), "feature_names_in_", None)
-            parts.append(_take_columns(X, self.base.numbers, names))
+            parts.append(_take_columns(X, self.base, names))
         if len(self.base.others):
             parts.append(Z[:, self.base.others])
         if not any(sparse.issparse(part) for part in parts):
@@ -250,14 +252,28 @@ def _transformed_names(pipeline: Pipeline, n_features: int) -> Array:
     return names if names.shape == (n_features,) else _names_of(pipeline[-1], n_features)
 
 
-def _take_columns(X: Any, numbers: Array, names: Array | None) -> Rows:
-    """Return columns of X as numbers: of a frame those with the names in the fit, as their order may be another one."""
+def _take_columns(X: Any, base: Base, names: Array | None) -> Rows:
+    """Return the columns of X that enter as numbers: of a frame those with their names in the fit, in any order.
+
+    Columns that no feature depends on may hold anything; what is not a finite number becomes 0.
+    """
     if sparse.issparse(X):
-        return X.tocsr()[:, numbers].astype(np.float64)
+        return X.tocsr()[:, base.numbers].astype(np.float64)
+    places: list[int | None] = base.numbers.tolist()
     if not hasattr(X, "columns"):
-        return np.asarray(X)[:, numbers].astype(np.float64)
-    if names is not None:
-        place = {name: number for number, name in enumerate(X.columns)}
-        numbers = np.array([place[name] for name in names[numbers]], dtype=np.intp)
-    table = getattr(X, "iloc", X)
-    return np.column_stack([np.asarray(table[:, int(number)], dtype=np.float64) for number in numbers])
+        X = np.asarray(X)
+    elif names is not None:
+        place_of = {name: place for place, name in enumerate(X.columns)}
+        places = [place_of.get(name) for name in names[base.numbers]]
+    table, is_used = getattr(X, "iloc", X), base.is_used
+    rows = np.zeros((len(X), len(places)))
+    for column, place in enumerate(places):
+        if place is None:  # the steps do without it
+            continue
+        try:
+            rows[:, column] = table[:, place]
+        except (ValueError, TypeError):
+            if is_used[column]:
+                raise
+    rows[:, ~is_used] = np.nan_to_num(rows[:, ~is_used], posinf=0, neginf=0)
+    return rows

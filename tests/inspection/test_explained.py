@@ -139,6 +139,35 @@ def test_a_column_that_is_left_out_has_no_slope():
     assert models.coef[:, :, [0, 3]].any()
 
 
+@pytest.mark.parametrize("make", [pd.DataFrame, np.asarray, "polars"], ids=["pandas", "array", "polars"])
+@pytest.mark.parametrize("remainder", ["drop", MinMaxScaler()], ids=str)
+def test_columns_that_are_left_out_may_hold_anything(make, remainder):
+    frame, y = make_frame()
+    make = pytest.importorskip("polars").from_pandas if make == "polars" else make
+    frame["hole"] = [np.nan, 3.0] * 60
+    X = make(frame)
+    numbers = ["age", "debt"] if hasattr(X, "columns") else [0, 3]
+    odd = ["town", "hole"] if hasattr(X, "columns") else [2, 5]
+    first = ColumnTransformer([("a", StandardScaler(), numbers), ("b", "drop", odd)], remainder=remainder)
+    model = make_pipeline(first, make_classifier()).fit(X, y)
+    for linear in (False, True):
+        explained = check_base(model, X, linear=linear)
+        assert explained.is_linear
+        numbers = [0, 1, 2, 3, 4, 5] if linear else [0, 3] if remainder == "drop" else [0, 1, 3, 4]
+        assert_array_equal(explained.base.numbers, numbers)
+    models = local_linear_models(model, X)
+    assert models.coef.shape == (120, 6)
+    assert not models.coef[:, [2, 5]].any()
+    rows = explained.base_rows(X, explained.rows(X))
+    assert not rows[:, 2].any()
+    assert_array_equal(rows[:, 5], [0, 3] * 60)
+    assert_allclose((models.coef * rows).sum(axis=1) + models.intercept, model.decision_function(X), rtol=1e-9)
+    if hasattr(X, "columns"):
+        fewer = X.drop(columns=odd) if make is pd.DataFrame else X.drop(odd)
+        assert_array_equal(local_linear_models(model, fewer).coef, models.coef)
+        assert_array_equal(explained.base_rows(fewer, explained.rows(fewer))[:, :2], rows[:, :2])
+
+
 def test_sparse_steps():
     X, y = load_iris(return_X_y=True)
     X = sparse.csr_array(X * (X > 1.5))
