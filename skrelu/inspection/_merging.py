@@ -24,7 +24,7 @@ from skrelu._fitted import FittedNetwork
 _MAX_DIRECTIONS = 256  # with more columns the distance of two models sees the directions in which rows vary most
 _MAX_VALUES = 2**22  # of a block of rows, or of the coefficients of a block of models
 _MAX_COORDINATES = 2**25  # of the models among which k-means finds the centers; more models are drawn at random
-_N_STARTS = 5  # of k-means
+_N_STARTS = 10  # of k-means
 
 
 def model_blocks(network: FittedNetwork, patterns: Array, n_jobs: int | None) -> Iterator[tuple[slice, Array, Array]]:
@@ -65,7 +65,8 @@ class ModelSpace:
     @classmethod
     def of(cls, Z: Rows, weights: Array, n_jobs: int | None, random_state: np.random.RandomState) -> "ModelSpace":
         """Measure rows; their directions, if there are too many, are found by a randomised power iteration."""
-        standardization = measure_columns(WeightedRows(Z, weights, weights), None, count_threads(n_jobs))
+        with np.errstate(all="ignore"):  # a constant column of sparse rows may have a variance just below 0
+            standardization = measure_columns(WeightedRows(Z, weights, weights), None, count_threads(n_jobs))
         center, factor = standardization.center, standardization.factor
         directions = np.eye(Z.shape[1])
         if Z.shape[1] > _MAX_DIRECTIONS:
@@ -263,9 +264,9 @@ def distil(
     solution = minimize(
         objective,
         np.zeros(n_outputs * (n_features + 1)),
-        max_iter=1000,
-        max_fun=15000,
-        tol=1e-7,
+        max_iter=10_000,
+        max_fun=15_000,
+        tol=1e-6,
         value_tol=64 * np.finfo(np.float64).eps,
         on_iterate=lambda iterate: None,
     )

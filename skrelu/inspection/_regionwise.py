@@ -1,5 +1,6 @@
 """A network simplified: its activation regions merged into a few, each with one logistic regression."""
 
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -207,6 +208,8 @@ class RegionwiseLogisticClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     True
     """
 
+    __module__ = "skrelu.inspection"  # the path in saved models and in users' imports
+
     def __init__(
         self,
         estimator: Any = None,
@@ -274,7 +277,7 @@ class RegionwiseLogisticClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         self.estimator_ = estimator
         self.classes_ = labels.classes
         self.n_features_in_ = getattr(estimator, "n_features_in_", Z.shape[1])
-        vars(self).pop("feature_names_in_", None)
+        self.__dict__.pop("feature_names_in_", None)
         if hasattr(estimator, "feature_names_in_"):
             self.feature_names_in_ = estimator.feature_names_in_
         if explained.base is not None:
@@ -311,15 +314,8 @@ class RegionwiseLogisticClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         return coef, intercept
 
     def _check_parameters(self) -> None:
-        n_regions, alpha = self.n_regions, self.alpha
-        if not isinstance(n_regions, Integral) or isinstance(n_regions, bool):
-            raise TypeError(f"n_regions must be an integer >= 1, got {n_regions!r}.")
-        if n_regions < 1:
-            raise ValueError(f"n_regions must be an integer >= 1, got {n_regions!r}.")
-        if not isinstance(alpha, Real) or isinstance(alpha, bool):
-            raise TypeError(f"alpha must be a number in [0, inf), got {alpha!r}.")
-        if not 0 <= alpha < np.inf:
-            raise ValueError(f"alpha must be a number in [0, inf), got {alpha!r}.")
+        _check_number("n_regions", self.n_regions, Integral, "an integer >= 1", lambda value: value >= 1)
+        _check_number("alpha", self.alpha, Real, "a number in [0, inf)", lambda value: 0 <= value < np.inf)
         make_random_state(self.random_state)
 
     def _fit_network(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Any:
@@ -540,6 +536,13 @@ class RegionwiseLogisticClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         tags.input_tags.allow_nan = network.input_tags.allow_nan
         tags.input_tags.categorical = network.input_tags.categorical
         return tags
+
+
+def _check_number(name: str, value: Any, kind: type, allowed: str, is_allowed: Callable[[Any], bool]) -> None:
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise TypeError(f"{name} must be {allowed}, got {value!r}.")
+    if not is_allowed(value):
+        raise ValueError(f"{name} must be {allowed}, got {value!r}.")
 
 
 def _check_one_column(y: Any) -> Any:
