@@ -22,6 +22,7 @@ from skrelu._fit.solver import minimize
 from skrelu._fitted import FittedNetwork
 
 _MAX_DIRECTIONS = 256  # with more columns the distance of two models sees the directions in which rows vary most
+_MAX_ROOT = 2**22  # of the values of these directions, which are saved with the model
 _MAX_VALUES = 2**22  # of a block of rows, or of the coefficients of a block of models
 _MAX_COORDINATES = 2**25  # of the models among which k-means finds the centers; more models are drawn at random
 _N_STARTS = 10  # of k-means
@@ -55,7 +56,7 @@ class ModelSpace:
     factor : ndarray of shape (n_features,)
         One over the deviation of each column; 0 for a constant column.
     root : ndarray of shape (n_features, n_directions)
-        S^(1/2). With more than 256 columns, that of the part of S in 256 directions.
+        S^(1/2). With more than 256 columns, that of the part of S in at most 256 directions.
     """
 
     center: Array
@@ -66,11 +67,14 @@ class ModelSpace:
     def of(cls, Z: Rows, weights: Array, n_jobs: int | None, random_state: np.random.RandomState) -> "ModelSpace":
         """Measure rows; their directions, if there are too many, are found by a randomised power iteration."""
         with np.errstate(all="ignore"):  # a constant column of sparse rows may have a variance just below 0
-            standardization = measure_columns(WeightedRows(Z, weights, weights), None, count_threads(n_jobs))
+            standardization = measure_columns(
+                WeightedRows(Z, targets=weights, sample_weight=weights), None, count_threads(n_jobs)
+            )
         center, factor = standardization.center, standardization.factor
         directions = np.eye(Z.shape[1])
         if Z.shape[1] > _MAX_DIRECTIONS:
-            directions = random_state.normal(size=(Z.shape[1], _MAX_DIRECTIONS))
+            n_directions = max(min(_MAX_DIRECTIONS, _MAX_ROOT // Z.shape[1]), 1)
+            directions = random_state.normal(size=(Z.shape[1], n_directions))
             for _ in range(2):
                 directions = np.linalg.qr(_correlate(Z, weights, center, factor, directions))[0]
         inner = directions.T @ _correlate(Z, weights, center, factor, directions)
@@ -240,6 +244,7 @@ def distil(
     outcome : Outcome
         The reason why L-BFGS ended.
     """
+    Z = Z.astype(np.float64, copy=False)
     total, center, factor = weights.sum(), space.center, space.factor
     n_outputs, n_features = prior[0].shape
     prior_scores = Z @ prior[0].T + prior[1]
@@ -270,5 +275,7 @@ def distil(
         value_tol=64 * np.finfo(np.float64).eps,
         on_iterate=lambda iterate: None,
     )
+    if solution.outcome is Outcome.INTERRUPTED:
+        raise KeyboardInterrupt
     coef, intercept = change(solution.iterate.parameters)
     return prior[0] + coef, prior[1] + intercept, solution.outcome

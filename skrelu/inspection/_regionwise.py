@@ -173,19 +173,24 @@ class RegionwiseLogisticClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     two models is the mean over the training rows of the squared difference of their scores.
 
     The logistic regression of a merged region is fitted to the probabilities of the network for the rows in it, not to
-    their labels (distillation). So each class has a score in each region, even where its rows have one label only. The
-    penalty pulls the coefficients to the mean of the region's local models, not to 0. On 22 tables (103 to 1200 rows to
-    fit, 2 splits), with a network of 20 units, the geometric means of the log-losses of other rows are, relative to
-    that of the network::
+    their labels (distillation). So each class has a score in each region, even where all rows have the same label. The
+    penalty pulls the coefficients to the mean of the region's local models, not to 0.
 
-        regions                                         1      2      5     10
-        this model                                              1.069  1.052  1.046
-          labels and probabilities, half and half               1.096  1.073  1.077
-          no regression: the means of the local models          1.331  1.166  1.108
-        DeepLogisticClassifier(()), for all rows     1.165
+    On 22 tables (105 to 1200 training rows, 4 splits), with a network of 20 units fitted to standardised columns, the
+    log-losses of test rows relative to that of the network were, as geometric means::
 
-    Regressions with penalties towards 0 become worse as the regions become more and smaller, and so do groups that are
-    changed to lower the loss of their training rows.
+        merged regions                                           1      2      5     10
+        these models                                         1.165  1.065  1.054  1.040
+          labels and probabilities, half and half                   1.087  1.082  1.071
+          LogisticRegression(C=10), fitted to probabilities         1.093  1.167  1.223
+          no regression: the means of the local models              1.331  1.156  1.104
+          regions moved to the formula with the lowest loss         1.130  1.156  1.122
+        DeepLogisticClassifier(()), fitted to the labels     1.149
+
+    With networks of 5 or 100 units five formulas had higher log-losses (0.189 and 0.176, with 20 units 0.173, 2
+    splits), so the default network has 20 units. On the adult census (10,000 training rows, one-hot columns, 20 units,
+    3 splits) the log-loss of test rows was 0.2975 for the network, 0.3092, 0.3052, 0.3024 and 0.3012 for 1, 2, 5 and 10
+    formulas in place of 4000 regions, and 0.3098 for DeepLogisticClassifier(()).
 
     References
     ----------
@@ -308,7 +313,7 @@ class RegionwiseLogisticClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         if failures:
             warn_caller(
                 f"The regressions of these merged regions did not converge: {', '.join(failures)}. Set alpha to a "
-                "larger number, or standardise the columns.",
+                "larger number.",
                 ConvergenceWarning,
             )
         return coef, intercept
@@ -349,7 +354,7 @@ class RegionwiseLogisticClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         return estimator
 
     def _describe(self, labels: Labels, losses: tuple[Array, Array], y: Array, region: Array, weights: Array) -> None:
-        """Write the attributes that say how the training rows lie and what they lose; `losses` as of `_losses_of`."""
+        """Write the attributes that say how the training rows lie and what they lose, here and in the network."""
         n_regions, total = region.max() + 1, weights.sum()
         sums = np.bincount(region, weights)
         indices = labels.class_indices(labels.encode(y))
@@ -384,22 +389,15 @@ class RegionwiseLogisticClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     def _find_regions(self, explained: Explained, Z: Rows) -> Array:
         return assign_rows(explained.network, Z, ModelSpace(*self._space), self._centers, explained.n_jobs)
 
-    def _scores(self, X: MatrixLike) -> Array:
-        """Return the scores of rows, of shape (n_samples, n_outputs)."""
+    def _scores(self, X: MatrixLike) -> tuple[Array, Labels]:
+        """Return the scores of rows, of shape (n_samples, n_outputs), and the labels that they belong to."""
         check_is_fitted(self)
         explained = Explained.of(self.estimator_, linear=True)
         Z = explained.rows(X)
         region = self._find_regions(explained, Z)
         scores = _apply_models(explained.base_rows(X, Z), self.coef_, self.intercept_, region)
         check_finite(scores, Z)
-        return scores
-
-    @property
-    def _labels(self) -> Labels:
-        n_classes = len(self.classes_)
-        return Labels.fitted(
-            self.classes_, 1 if n_classes == 2 else n_classes, "logistic" if n_classes == 2 else "softmax"
-        )
+        return scores, explained.network.labels
 
     def decision_function(self, X: MatrixLike) -> Array:
         """Return the scores: `coef_[r] @ x + intercept_[r]` with r of `apply`.
@@ -414,7 +412,7 @@ class RegionwiseLogisticClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             For two classes the log-odds (nats) of the second one; else one score for each class, whose softmax is
             `predict_proba`.
         """
-        scores = self._scores(X)
+        scores, _ = self._scores(X)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def predict(self, X: MatrixLike) -> Array:
@@ -428,8 +426,8 @@ class RegionwiseLogisticClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         -------
         y : ndarray of shape (n_samples,)
         """
-        scores = self._scores(X)
-        return self._labels.decode(scores)
+        scores, labels = self._scores(X)
+        return labels.decode(scores)
 
     def predict_proba(self, X: MatrixLike) -> Array:
         """Return the probability of each class.
@@ -443,8 +441,8 @@ class RegionwiseLogisticClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        scores = self._scores(X)
-        return self._labels.loss.probabilities(self._labels.per_class(scores))
+        scores, labels = self._scores(X)
+        return labels.loss.probabilities(labels.per_class(scores))
 
     def predict_log_proba(self, X: MatrixLike) -> Array:
         """Return the logarithm of the probability of each class, finite where the probability itself underflows.
@@ -458,8 +456,8 @@ class RegionwiseLogisticClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         log_probabilities : ndarray of shape (n_samples, n_classes)
             In nats, in the order of `classes_`.
         """
-        scores = self._scores(X)
-        return self._labels.loss.log_probabilities(self._labels.per_class(scores))
+        scores, labels = self._scores(X)
+        return labels.loss.log_probabilities(labels.per_class(scores))
 
     def price(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the mean log-loss of rows minus that of the network: what the simplification costs.
@@ -484,12 +482,13 @@ class RegionwiseLogisticClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             If X, y or the weights do not fit, or if y holds other labels.
         """
         log_probabilities = self.predict_log_proba(X)
+        explained = Explained.of(self.estimator_, linear=True)
+        labels = explained.network.labels
         y = read_labels(_check_one_column(y), log_probabilities)
         weights = check_sample_weight(sample_weight, log_probabilities)
-        check_known_labels(y, self._labels, "y", "classes_")
-        explained = Explained.of(self.estimator_, linear=True)
+        check_known_labels(y, labels, "y", "classes_")
         of_network = _network_log_probabilities(explained, X, explained.rows(X))
-        differences = _losses(self._labels, log_probabilities, y) - _losses(self._labels, of_network, y)
+        differences = _losses(labels, log_probabilities, y) - _losses(labels, of_network, y)
         return float(np.average(differences, weights=weights))
 
     def to_frame(self) -> Any:

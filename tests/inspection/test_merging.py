@@ -1,5 +1,7 @@
 """Merging of linear models, against literal sums over rows and a general minimiser."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -11,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from skrelu._core.regions import find_patterns, linear_models
 from skrelu._data.labels import Labels
+from skrelu._fit.outcome import Outcome
 from skrelu._fitted import FittedNetwork
 from skrelu.inspection import _merging
 from skrelu.inspection._merging import ModelSpace, assign_rows, distil, merge_regions, model_blocks
@@ -61,6 +64,11 @@ class TestModelSpace:
         points = space_of(Z, np.ones(50)).points(coef, intercept)
         assert points.shape == (2, 6)
         assert_allclose(np.linalg.norm(points[0] - points[1]), np.linalg.norm(expected[0] - expected[1]), rtol=1e-9)
+
+    def test_very_many_columns_have_fewer_directions(self, monkeypatch):
+        monkeypatch.setattr(_merging, "_MAX_DIRECTIONS", 5)
+        monkeypatch.setattr(_merging, "_MAX_ROOT", 24)
+        assert space_of(np.random.RandomState(0).randn(50, 12), np.ones(50)).root.shape == (12, 2)
 
     def test_blocks_change_nothing(self, monkeypatch):
         Z, weights = make_rows()
@@ -223,3 +231,10 @@ class TestDistil:
         coef, intercept, _ = distil(Z, probabilities, weights, prior, space_of(Z, weights), labels, alpha=1.0)
         assert_allclose(coef, prior[0], atol=1e-6)
         assert_allclose(intercept, prior[1], atol=1e-6)
+
+    def test_ctrl_c_is_not_lost(self, monkeypatch):
+        Z, probabilities, weights, prior, labels = self.problem("binary")
+        minimize_until = partial(_merging.minimize, on_iterate=lambda iterate: Outcome.INTERRUPTED)
+        monkeypatch.setattr(_merging, "minimize", lambda *args, on_iterate, **kwargs: minimize_until(*args, **kwargs))
+        with pytest.raises(KeyboardInterrupt):
+            distil(Z, probabilities, weights, prior, space_of(Z, weights), labels, alpha=1.0)

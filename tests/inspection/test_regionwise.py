@@ -126,6 +126,13 @@ class TestPredictions:
         model = simplified(name)
         assert_allclose(model.decision_function(sparse.csr_array(X)), model.decision_function(X), atol=1e-9)
 
+    def test_rows_in_float32(self, name):
+        X, y = load(name)
+        X = X.astype(np.float32)
+        model = RegionwiseLogisticClassifier(clone(fitted(name)), 3, random_state=0).fit(X, y)
+        assert_allclose(model.decision_function(X), literal_scores(model, X.astype(np.float64)), rtol=1e-10, atol=1e-10)
+        assert_allclose(model.price(X, y), model.price_, atol=1e-9)
+
     def test_pickle_and_clone(self, name):
         X, y = load(name)
         model = simplified(name)
@@ -398,6 +405,11 @@ class TestTools:
         X, y = load("binary")
         first, second = (RegionwiseLogisticClassifier(random_state=3).fit(X, y) for _ in range(2))
         assert_array_equal(first.decision_function(X), second.decision_function(X))
+
+    def test_the_number_of_threads_changes_no_bit(self):
+        X, y = load("multiclass")
+        models = [simplify(clone(fitted("multiclass")).set_params(n_jobs=n).fit(X, y), X, y, 3) for n in (1, 2)]
+        assert_array_equal(models[0].decision_function(X), models[1].decision_function(X))
 
 
 class TestErrors:
