@@ -9,7 +9,7 @@ pattern alone, by a backward pass that begins at the unit vectors of the scores.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from skrelu._core.threads import Team, count_threads
 _MAX_VALUES = 2**18  # of the deltas of a block of patterns
 
 
-class Grouping(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Grouping:
     """Rows grouped by their pattern. Groups are numbered from 0, the one with the most rows first.
 
     Attributes

@@ -213,6 +213,7 @@ def test_sparse_columns(step):
     "step",
     [
         MinMaxScaler(clip=True),
+        MaxAbsScaler(clip=True),
         FunctionTransformer(np.arctan),
         PowerTransformer(),
         PowerTransformer(standardize=False),
@@ -309,6 +310,19 @@ def test_imputer(strategy, indicator, keep_empty):
     kept = [0, 1, 2, 3, 4] if keep_empty else [0, 1, 3, 4]
     assert_array_equal(features.source, [*kept, *([1, 2, 3] if indicator else [])])
     assert not features.is_affine.any()
+
+
+@pytest.mark.parametrize("keep_empty", [False, True])
+def test_imputer_that_writes_missing_values(keep_empty):
+    X = np.column_stack([make_numbers(), np.full(N_ROWS, np.nan)])
+    step = SimpleImputer(strategy="constant", fill_value=np.nan, keep_empty_features=keep_empty).fit(X)
+    if keep_empty:
+        assert_array_equal(follow(step, Features.identity(6)).source, np.arange(6))
+        assert step.transform(X).shape == (N_ROWS, 6)
+    else:
+        with pytest.warns(UserWarning, match="Skipping features"):
+            assert step.transform(X).shape == (N_ROWS, 0)
+        assert follow(step, Features.identity(6)).source.shape == (0,)
 
 
 def test_imputer_of_strings():
