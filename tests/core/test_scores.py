@@ -43,7 +43,7 @@ def test_scores_are_of_the_wider_dtype(of_X, of_weights, expected, n_rows):
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_each_block_is_kept_once_with_the_inputs_of_every_layer(form, n_jobs):
     rng = np.random.RandomState(0)
-    X = rng.randn(5003, 7) * (rng.rand(5003, 7) < 0.5)  # blocks of two sizes
+    X = rng.randn(11003, 7) * (rng.rand(11003, 7) < 0.5)  # blocks of two sizes
     coefs = [rng.randn(7, 40), rng.randn(40, 30), rng.randn(30, 2)]
     intercepts = [rng.randn(40), rng.randn(30), rng.randn(2)]
     n_visits = np.zeros(len(X), dtype=int)
@@ -59,7 +59,7 @@ def test_each_block_is_kept_once_with_the_inputs_of_every_layer(form, n_jobs):
     forward_blocks(coefs, intercepts, form(X), keep, dtype=np.dtype(np.float64), n_jobs=n_jobs)
     assert (n_visits == 1).all()
     W = [coef.T for coef in coefs]
-    for row in (0, 1, 2500, 5002):
+    for row in (0, 1, 5501, 11002):
         _, *expected = literal.layer_inputs(W, intercepts, X[row])
         for values, z in zip(hidden, expected, strict=True):
             assert_allclose(values[row], z, rtol=1e-11, atol=1e-12)

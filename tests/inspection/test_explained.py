@@ -168,6 +168,14 @@ def test_columns_that_are_left_out_may_hold_anything(make, remainder):
         assert_array_equal(explained.base_rows(fewer, explained.rows(fewer))[:, :2], rows[:, :2])
 
 
+def test_a_column_that_is_needed_must_hold_numbers():
+    frame, y = make_frame()
+    model = make_pipeline(ColumnTransformer([("a", StandardScaler(), ["age"])]), make_classifier()).fit(frame, y)
+    explained = Explained.of(model)
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        explained.base_rows(frame.assign(age="young"), explained.rows(frame))
+
+
 def test_sparse_steps():
     X, y = load_iris(return_X_y=True)
     X = sparse.csr_array(X * (X > 1.5))

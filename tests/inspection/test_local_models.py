@@ -141,7 +141,7 @@ def test_mlp_classifier(kind, hidden, dtype):
     X = X.astype(dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        classifier = MLPClassifier(hidden, max_iter=30, random_state=0, solver="lbfgs").fit(X, y)
+        classifier = MLPClassifier(hidden, max_iter=10, random_state=0, solver="lbfgs").fit(X, y)
     models = local_linear_models(classifier, X)
     assert models.coef.dtype == models.intercept.dtype == np.float64
     scores = apply(models, X)
