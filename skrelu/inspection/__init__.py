@@ -4,6 +4,7 @@ from skrelu.inspection._counterfactual import Counterfactuals, nearest_counterfa
 from skrelu.inspection._importance import LocalFeatureImportance, local_feature_importance
 from skrelu.inspection._linear_regions import linear_regions
 from skrelu.inspection._linear_regions_display import LinearRegionsDisplay
+from skrelu.inspection._local_coefficients_display import LocalCoefficientsDisplay
 from skrelu.inspection._local_explanation_display import LocalExplanationDisplay
 from skrelu.inspection._local_models import LocalLinearModels, local_linear_models
 from skrelu.inspection._loss_curve import LossCurveDisplay
@@ -12,6 +13,7 @@ from skrelu.inspection._regionwise import RegionwiseLogisticClassifier, simplify
 __all__ = [
     "Counterfactuals",
     "LinearRegionsDisplay",
+    "LocalCoefficientsDisplay",
     "LocalExplanationDisplay",
     "LocalFeatureImportance",
     "LocalLinearModels",

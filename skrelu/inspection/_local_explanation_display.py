@@ -1,10 +1,7 @@
 """The picture of one prediction: the parts of its score, column by column."""
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import takewhile
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -14,7 +11,16 @@ from scipy.special import expit
 from skrelu._core.arrays import Array, MatrixLike
 from skrelu.inspection._contributions import contributions_of
 from skrelu.inspection._explained import Columns, Explained
-from skrelu.inspection._outputs import COLOR_AGAINST, COLOR_FOR, Output
+from skrelu.inspection._outputs import (
+    COLOR_AGAINST,
+    COLOR_FOR,
+    MIN_CHARACTERS,
+    Output,
+    check_count,
+    distinct_parts,
+    fit_labels,
+    shorten,
+)
 from skrelu.inspection._plotting import import_pyplot, label_axis, wrap_name
 from skrelu.inspection._space import is_transformed
 
@@ -22,13 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _HALF_BAR = 0.35  # of the distance between bars
-_MIN_CHARACTERS, _MAX_CHARACTERS = 20, 30  # of a line of a label
-_MIN_FONT_SIZE = 6.0  # points
-_LINE_HEIGHT, _CHARACTER_WIDTH = 1.25, 0.6  # of the font size
-_LABEL_SHARE = 0.55  # the width of labels, as a fraction of that of the axes before they are drawn
-_AXES_SHARE = 0.6  # and the width that the axes keep
+_AXES_SHARE = 0.6  # the width that the axes keep beside labels, as a fraction of that before they are drawn
 _TICK_WIDTH = 45.0  # points
-_MIN_SHARED = 6  # characters; a shorter beginning or end that all names share stays
 # In the order in which they are taken.
 _ROUND_PROBABILITIES = (
     np.array([0.5, 0.1, 0.9, 0.01, 0.99, 0.001, 0.999, 0.0001, 0.9999]),
@@ -296,7 +297,7 @@ class LocalExplanationDisplay:
         if n_other:
             labels.append(f"other ({n_other} column{'s' if n_other > 1 else ''})")
         ends = [
-            text if probability is None else f"{text}\nprobability {say_probability(probability)}"
+            text if probability is None else f"{text}\nprobability {_say_probability(probability)}"
             for text, probability in (("reference", self.base_probability), ("this row", self.probability))
         ]
         places = np.arange(len(parts) + 2)
@@ -321,53 +322,7 @@ class LocalExplanationDisplay:
             label_axis(self.probability_axis_, "x", f"probability of {self.output}")
 
 
-def check_count(count: Any, name: str) -> None:
-    if isinstance(count, bool) or not isinstance(count, Integral) or int(count) < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {count!r}.")
-
-
-def fit_labels(ax: Any, n_rows: int, n_lines: int = 2) -> tuple[float, int]:
-    """Return the font size of labels beside the axes so that `n_lines` fit in a row, and the characters of a line."""
-    box = ax.get_window_extent()
-    width, height = box.width * 72 / ax.figure.dpi, box.height * 72 / ax.figure.dpi
-    usual = ax.yaxis.get_major_ticks(1)[0].label1.get_fontsize()
-    font_size = max(min(usual, height / (n_rows * n_lines * _LINE_HEIGHT), width / _MIN_CHARACTERS), _MIN_FONT_SIZE)
-    n_characters = int(_LABEL_SHARE * width / (_CHARACTER_WIDTH * font_size))
-    return font_size, min(max(n_characters, _MIN_CHARACTERS), _MAX_CHARACTERS)
-
-
-def distinct_parts(names: Iterable[Any], n_characters: int) -> list[str]:
-    """Return names without the beginning and the end that all of them share, if one is much longer than a line."""
-    texts = [" ".join(str(name).split()) for name in names]
-    longest, shortest = max(map(len, texts), default=0), min(map(len, texts), default=0)
-    if len(texts) < 2 or longest <= 1.5 * n_characters:
-        return texts
-    n_first, n_last = _count_shared(texts), _count_shared([text[::-1] for text in texts])
-    if n_first + n_last >= shortest:
-        return texts
-    return [
-        ("…" if n_first else "") + text[n_first : len(text) - n_last].strip() + ("…" if n_last else "")
-        for text in texts
-    ]
-
-
-def _count_shared(texts: list[str]) -> int:
-    """Return the length of the words with which all texts begin; 0 if it is short."""
-    shared = "".join(letters[0] for letters in takewhile(lambda found: len(set(found)) == 1, zip(*texts, strict=False)))
-    words = re.match(r".*[\s_\-/.:]", shared)
-    return len(words[0]) if words and len(words[0]) >= _MIN_SHARED else 0
-
-
-def shorten(name: Any, n_characters: int) -> str:
-    """Return a name without its middle if it is long: names often differ at one of their ends."""
-    text = " ".join(str(name).split())
-    if len(text) <= n_characters:
-        return text
-    n_last = (n_characters - 1) // 2
-    return f"{text[: n_characters - 1 - n_last]}…{text[len(text) - n_last :]}"
-
-
-def say_probability(probability: float) -> str:
+def _say_probability(probability: float) -> str:
     """Return a probability in percent, with more digits near 0 and 1."""
     rare = min(probability, 1 - probability)
     if rare < 5e-5:
@@ -388,7 +343,7 @@ def _probability_ticks(limits: tuple[float, float], n_ticks: int) -> tuple[Array
                 chosen.append(float(score))
     if not chosen:
         middle = (low + high) / 2
-        return np.array([middle]), [say_probability(float(expit(middle)))]
+        return np.array([middle]), [_say_probability(float(expit(middle)))]
     return np.array(chosen), [f"{100 * probability:.4g}%" for probability in expit(chosen)]
 
 
@@ -398,7 +353,7 @@ def _say_column(name: Any, value: Any, n_characters: int) -> str:
     if len(text) > n_characters:
         return wrap_name(f"{shorten(name, n_characters // 2)} {text}", n_characters, 2)
     n_free = n_characters - len(text) - 1
-    short = shorten(name, n_characters + n_free if n_free >= _MIN_CHARACTERS // 2 else n_characters)
+    short = shorten(name, n_characters + n_free if n_free >= MIN_CHARACTERS // 2 else n_characters)
     lines = wrap_name(short, n_characters).split("\n")
     if len(lines) > 2 or (len(lines) == 2 and len(lines[1]) > n_free):  # a line has ended early
         short = shorten(name, n_characters)

@@ -1,6 +1,10 @@
-"""The output that a display explains: one class or one label, and its score."""
+"""What the displays of local models share: the output that they explain, and the labels beside their axes."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -11,6 +15,12 @@ from skrelu._data.labels import Labels
 # The first two colours of `LinearRegionsDisplay`: orange where the probability is high, or for the output; blue where
 # it is low, or against the output.
 COLOR_FOR, COLOR_AGAINST = "#ffa90e", "#3f90da"
+
+MIN_CHARACTERS, _MAX_CHARACTERS = 20, 30  # of a line of a label
+_MIN_FONT_SIZE = 6.0  # points
+_LINE_HEIGHT, _CHARACTER_WIDTH = 1.25, 0.6  # of the font size
+_LABEL_SHARE = 0.55  # the width of labels, as a fraction of that of the axes before they are drawn
+_MIN_SHARED = 6  # characters; a shorter beginning or end that all names share stays
 
 
 @dataclass(frozen=True)
@@ -79,3 +89,49 @@ def _find_label(label: Any, labels: Labels) -> int:
     if not found:
         raise ValueError(f"output must be one of the labels {known}, or None, got {label!r}.")
     return found[0]
+
+
+def check_count(count: Any, name: str) -> None:
+    if isinstance(count, bool) or not isinstance(count, Integral) or int(count) < 1:
+        raise ValueError(f"{name} must be an integer of at least 1, got {count!r}.")
+
+
+def fit_labels(ax: Any, n_rows: int, n_lines: int = 2) -> tuple[float, int]:
+    """Return the font size of labels beside the axes so that `n_lines` fit in a row, and the characters of a line."""
+    box = ax.get_window_extent()
+    width, height = box.width * 72 / ax.figure.dpi, box.height * 72 / ax.figure.dpi
+    usual = ax.yaxis.get_major_ticks(1)[0].label1.get_fontsize()
+    font_size = max(min(usual, height / (n_rows * n_lines * _LINE_HEIGHT), width / MIN_CHARACTERS), _MIN_FONT_SIZE)
+    n_characters = int(_LABEL_SHARE * width / (_CHARACTER_WIDTH * font_size))
+    return font_size, min(max(n_characters, MIN_CHARACTERS), _MAX_CHARACTERS)
+
+
+def distinct_parts(names: Iterable[Any], n_characters: int) -> list[str]:
+    """Return names without the beginning and the end that all of them share, if one is much longer than a line."""
+    texts = [" ".join(str(name).split()) for name in names]
+    longest, shortest = max(map(len, texts), default=0), min(map(len, texts), default=0)
+    if len(texts) < 2 or longest <= 1.5 * n_characters:
+        return texts
+    n_first, n_last = _count_shared(texts), _count_shared([text[::-1] for text in texts])
+    if n_first + n_last >= shortest:
+        return texts
+    return [
+        ("…" if n_first else "") + text[n_first : len(text) - n_last].strip() + ("…" if n_last else "")
+        for text in texts
+    ]
+
+
+def _count_shared(texts: list[str]) -> int:
+    """Return the length of the words with which all texts begin; 0 if it is short."""
+    shared = "".join(letters[0] for letters in takewhile(lambda found: len(set(found)) == 1, zip(*texts, strict=False)))
+    words = re.match(r".*[\s_\-/.:]", shared)
+    return len(words[0]) if words and len(words[0]) >= _MIN_SHARED else 0
+
+
+def shorten(name: Any, n_characters: int) -> str:
+    """Return a name without its middle if it is long: names often differ at one of their ends."""
+    text = " ".join(str(name).split())
+    if len(text) <= n_characters:
+        return text
+    n_last = (n_characters - 1) // 2
+    return f"{text[: n_characters - 1 - n_last]}…{text[len(text) - n_last :]}"

@@ -1,5 +1,6 @@
 """The choice of an output: its score, its probability and its name, against those of a fitted classifier."""
 
+import matplotlib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -8,7 +9,10 @@ from sklearn.datasets import load_iris
 from skrelu import DeepLogisticClassifier
 from skrelu._core.losses import BinaryLoss, MultinomialLoss
 from skrelu._data.labels import Labels
-from skrelu.inspection._outputs import Output
+from skrelu.inspection._outputs import Output, check_count, distinct_parts, fit_labels, shorten
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
 
 TWO = Labels(np.array(["no", "yes"]), 1, BinaryLoss())
 THREE = Labels(np.array(["a", "b", "c"]), 3, MultinomialLoss())
@@ -68,3 +72,49 @@ def test_names_say_what_the_score_is():
 def test_an_unknown_label_is_refused(output):
     with pytest.raises(ValueError, match=r"output must be one of the labels \['a', 'b', 'c'\], or None, got"):
         Output.choose(THREE, output, SCORES)
+
+
+def test_the_middle_of_a_long_name_is_left_out():
+    assert shorten("mean  radius", 11) == "mean radius"
+    assert shorten("abcdefghij", 7) == "abc…hij"
+    assert shorten("abcdefghij", 6) == "abc…ij"
+    assert [len(shorten("abcdefghij", n)) for n in range(2, 12)] == [2, 3, 4, 5, 6, 7, 8, 9, 10, 10]
+
+
+def test_words_that_all_long_names_share_are_left_out():
+    names = [f"size of the {part} in microns" for part in ("wide cell", "wide nucleus")]
+    assert distinct_parts(names, 20) == ["…cell…", "…nucleus…"]
+    assert distinct_parts(names, 30) == names
+    assert distinct_parts(names[:1], 10) == names[:1]
+    assert distinct_parts(["one name of a column", "another name of a row"], 5) == [
+        "one name of a column",
+        "another name of a row",
+    ]
+    assert distinct_parts(["column_number_1", "column_number_12"], 5) == ["…1", "…12"]
+    assert distinct_parts([3, 4], 5) == ["3", "4"]
+    assert distinct_parts([], 5) == []
+
+
+def test_names_whose_shared_words_overlap_stay():
+    names = ["area of a nucleus", "area of a of a nucleus"]
+    assert distinct_parts(names, 5) == names
+
+
+@pytest.mark.parametrize("count", [0, -1, 2.0, "3", None, True])
+def test_counts_are_positive_integers(count):
+    check_count(np.int64(3), "n_regions")
+    with pytest.raises(ValueError, match="n_regions must be an integer of at least 1, got"):
+        check_count(count, "n_regions")
+
+
+def test_lines_of_labels_fit_in_a_row():
+    _, ax = plt.subplots(figsize=(6.4, 4.8))
+    usual, n_usual = fit_labels(ax, 4)
+    assert usual == plt.rcParams["font.size"]
+    smaller, n_more = fit_labels(ax, 15)
+    assert smaller < usual
+    assert n_more >= n_usual
+    assert 15 * 2 * smaller < 0.77 * 4.8 * 72
+    assert fit_labels(ax, 15, 1)[0] > smaller
+    assert fit_labels(ax, 1000)[0] >= 6
+    plt.close("all")
