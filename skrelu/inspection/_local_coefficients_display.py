@@ -14,9 +14,11 @@ from skrelu.inspection._outputs import (
     COLOR_AGAINST,
     COLOR_FOR,
     Output,
+    align_right,
     check_count,
     distinct_parts,
     fit_labels,
+    is_narrow,
     shorten,
 )
 from skrelu.inspection._plotting import import_pyplot, label_axis, wrap_name
@@ -30,8 +32,8 @@ Kind = Literal["parallel", "profile"]
 _MIDDLE = "#9a9a9a"
 _HISTOGRAM_SHARE = 0.15  # of the height of the axes
 _N_BINS = 40
+_MAX_LISTED = 20  # names in a message
 _POINTS_AREA = 3e4  # of all points, in square points
-_NARROW = 3.0  # inches; the scale of the colours is below narrower axes
 
 
 class LocalCoefficientsDisplay:
@@ -289,7 +291,7 @@ class LocalCoefficientsDisplay:
         if is_parallel:
             self.columns_ = order[:max_display]
         else:
-            self.columns_ = order[:1] if feature is None else np.array([_find_column(feature, self.names, "feature")])
+            self.columns_ = order[:1] if feature is None else np.array([_find_feature(feature, self.names)])
         coef = self.coef[:, self.columns_] * (deviations[self.columns_] if standardize else 1.0)
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import LinearSegmentedColormap, Normalize
@@ -304,20 +306,20 @@ class LocalCoefficientsDisplay:
         colormap = LinearSegmentedColormap.from_list("probability", [COLOR_AGAINST, _MIDDLE, COLOR_FOR])
         style: dict[str, Any] = {"cmap": colormap, "norm": Normalize(0, 1)}
         style |= {name: given[name] for given in (line_kwargs, scatter_kwargs) for name in style if name in given}
-        is_narrow = ax.get_window_extent().width < _NARROW * ax.figure.dpi
-        self.colorbar_ = self.figure_.colorbar(
-            ScalarMappable(**style), ax=ax, location="bottom" if is_narrow else "right"
-        )
+        narrow = is_narrow(ax)
+        self.colorbar_ = self.figure_.colorbar(ScalarMappable(**style), ax=ax, location="bottom" if narrow else "right")
         title = [f"{self.score_name} (nats)"]
         if is_parallel:
             title.append(self._draw_regions(ax, coef[:n_regions], style, line_kwargs, scatter_kwargs))
         else:
             self._draw_profile(ax, coef[self.region, 0], style, scatter_kwargs)
-        self._set_title(ax, title)
+        self._set_title(ax, title, "right" if narrow else "center")
         unit = "one standard deviation" if standardize else "one unit"
         label_axis(ax, "x" if is_parallel else "y", f"change of the score for {unit}")
         mean = "mean " if is_parallel else ""
-        label_axis(self.colorbar_.ax, "x" if is_narrow else "y", f"{mean}probability of {self.output}")
+        label_axis(self.colorbar_.ax, "x" if narrow else "y", f"{mean}probability of {self.output}")
+        if narrow:
+            align_right(ax.xaxis.label, self.colorbar_.ax.xaxis.label)
         return self
 
     def _importances(self, deviations: Array) -> Array:
@@ -372,10 +374,10 @@ class LocalCoefficientsDisplay:
         ax.grid(axis="y", color="0.85", linewidth=0.8, zorder=0)
         ax.set_axisbelow(True)
 
-    def _set_title(self, ax: Any, lines: list[str]) -> None:
+    def _set_title(self, ax: Any, lines: list[str], place: str) -> None:
         font_size = 0.95 * ax.yaxis.label.get_fontsize()
         n_characters = int(ax.get_window_extent().width * 72 / self.figure_.dpi / (0.55 * font_size))
-        ax.set_title("\n".join(wrap_name(line, n_characters) for line in lines), fontsize=font_size)
+        ax.set_title("\n".join(wrap_name(line, n_characters) for line in lines), fontsize=font_size, loc=place)
 
     def _draw_profile(self, ax: Any, coef: Array, style: dict[str, Any], scatter_kwargs: dict[str, Any]) -> None:
         column = self.columns_[0]
@@ -418,9 +420,17 @@ def _check(kind: Any, feature: Any, n_regions: Any, max_display: Any, names: Arr
     if feature is not None:
         if kind != "profile":
             raise ValueError(f"feature must be None unless kind='profile', got {feature!r}.")
-        _find_column(feature, names, "feature")
+        _find_feature(feature, names)
     check_count(n_regions, "n_regions")
     check_count(max_display, "max_display")
+
+
+def _find_feature(feature: Any, names: Array) -> int:
+    try:
+        return _find_column(feature, names, "feature")
+    except ValueError as error:
+        listed = ", ".join(map(repr, names[:_MAX_LISTED])) + (", ..." if len(names) > _MAX_LISTED else "")
+        raise ValueError(f"feature must be one of {listed}, or its number, got {feature!r}.") from error
 
 
 def _deviations(rows: Rows) -> Array:

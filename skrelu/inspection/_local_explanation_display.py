@@ -16,9 +16,11 @@ from skrelu.inspection._outputs import (
     COLOR_FOR,
     MIN_CHARACTERS,
     Output,
+    align_right,
     check_count,
     distinct_parts,
     fit_labels,
+    is_narrow,
     shorten,
 )
 from skrelu.inspection._plotting import import_pyplot, label_axis, wrap_name
@@ -312,6 +314,8 @@ class LocalExplanationDisplay:
 
     def _label_scores(self, ax: Any) -> None:
         label_axis(ax, "x", f"{self.score_name} (nats)")
+        if is_narrow(ax):
+            align_right(ax.xaxis.label)
         n_ticks = max(int(_AXES_SHARE * ax.get_window_extent().width * 72 / ax.figure.dpi / _TICK_WIDTH), 2)
         ax.locator_params(axis="x", nbins=n_ticks + 1)
         self.probability_axis_ = None
@@ -320,6 +324,8 @@ class LocalExplanationDisplay:
             self.probability_axis_ = ax.secondary_xaxis("top")
             self.probability_axis_.set_xticks(scores, names)
             label_axis(self.probability_axis_, "x", f"probability of {self.output}")
+            if is_narrow(ax):
+                align_right(self.probability_axis_.xaxis.label)
 
 
 def _say_probability(probability: float) -> str:

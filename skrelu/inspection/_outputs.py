@@ -20,6 +20,7 @@ MIN_CHARACTERS, _MAX_CHARACTERS = 20, 30  # of a line of a label
 _MIN_FONT_SIZE = 6.0  # points
 _LINE_HEIGHT, _CHARACTER_WIDTH = 1.25, 0.6  # of the font size
 _LABEL_SHARE = 0.55  # the width of labels, as a fraction of that of the axes before they are drawn
+_NARROW = 3.0  # inches
 _MIN_SHARED = 6  # characters; a shorter beginning or end that all names share stays
 
 
@@ -104,6 +105,17 @@ def fit_labels(ax: Any, n_rows: int, n_lines: int = 2) -> tuple[float, int]:
     font_size = max(min(usual, height / (n_rows * n_lines * _LINE_HEIGHT), width / MIN_CHARACTERS), _MIN_FONT_SIZE)
     n_characters = int(_LABEL_SHARE * width / (_CHARACTER_WIDTH * font_size))
     return font_size, min(max(n_characters, MIN_CHARACTERS), _MAX_CHARACTERS)
+
+
+def is_narrow(ax: Any) -> bool:
+    """Return whether labels beside the axes leave little room for other ones."""
+    return bool(ax.get_window_extent().width < _NARROW * ax.figure.dpi)
+
+
+def align_right(*labels: Any) -> None:
+    """Let labels of narrow axes end with the axes: names on their left make room for them on that side only."""
+    for label in labels:
+        label.set(x=1.0, horizontalalignment="right")
 
 
 def distinct_parts(names: Iterable[Any], n_characters: int) -> list[str]:

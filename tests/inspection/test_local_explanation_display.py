@@ -250,6 +250,8 @@ def test_long_names_fit_and_stay_apart(width):
     assert all(box.x0 >= page.x0 for box in boxes)
     assert all(upper.y0 > lower.y0 + 0.7 * lower.height for upper, lower in itertools.pairwise(boxes))
     assert len(set(labels_of(display))) == 12
+    for label in (ax.xaxis.label, display.probability_axis_.xaxis.label):
+        assert page.x0 <= label.get_window_extent().x0 < label.get_window_extent().x1 <= page.x1
     assert ax.get_window_extent().width > 0.35 * page.width
 
 
