@@ -225,9 +225,10 @@ def test_one_column_and_a_constant_column():
 def test_thirty_long_names_fit_and_stay_apart(width):
     X, y = load_breast_cancer(return_X_y=True, as_frame=True)
     X = X.rename(columns=lambda name: f"measurement of the {name}_of_all_cells in the fine needle aspirate")
-    classifier = DeepLogisticClassifier((3,), alpha=1.0, standardize=True, random_state=0).fit(X, y)
+    classifier = DeepLogisticClassifier((10,), alpha=1.0, standardize=True, random_state=0)
+    classifier.fit(X, np.where(y > 0, "benign", "malignant"))
     _, ax = plt.subplots(figsize=(width, 6), layout="constrained")
-    display = LocalCoefficientsDisplay.from_estimator(classifier, X, ax=ax)
+    display = LocalCoefficientsDisplay.from_estimator(classifier, X, ax=ax, n_regions=12)
     assert display.names.tolist() == X.columns.tolist()
     display.figure_.canvas.draw()
     page = display.figure_.bbox

@@ -239,7 +239,8 @@ def test_ten_classes_and_two_columns():
 def test_long_names_fit_and_stay_apart(width):
     X, y = load_breast_cancer(return_X_y=True, as_frame=True)
     X = X.rename(columns=lambda name: f"measurement of the {name}_of_all_cells in the fine needle aspirate")
-    classifier = DeepLogisticClassifier((3,), alpha=1.0, standardize=True, random_state=0).fit(X, y)
+    classifier = DeepLogisticClassifier((3,), alpha=1.0, standardize=True, random_state=0)
+    classifier.fit(X, np.where(y > 0, "benign", "malignant"))
     _, ax = plt.subplots(figsize=(width, 4.5), layout="constrained")
     display = LocalExplanationDisplay.from_estimator(classifier, X.iloc[0], ax=ax)
     assert display.ax_ is ax
