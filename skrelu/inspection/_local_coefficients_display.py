@@ -355,7 +355,8 @@ class LocalCoefficientsDisplay:
         self._name_columns(ax)
         if n_shown < len(self.coef):
             share = 100 * counts.sum() / len(self.region)
-            return f"{n_shown} of {len(self.coef)} regions, {share:.0f}% of the rows"
+            percent = f"{share:.1g}" if share < 1 else f"{min(share, 99):.0f}"
+            return f"{n_shown} of {len(self.coef)} regions, {percent}% of the rows"
         return f"{n_shown} regions, all rows" if n_shown > 1 else "one region, all rows"
 
     def _name_columns(self, ax: Any) -> None:

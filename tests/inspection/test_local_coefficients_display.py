@@ -93,6 +93,18 @@ def test_the_title_says_what_is_shown():
     assert display.ax_.get_title() == "score of 1 less the mean of all classes (nats)"
 
 
+@pytest.mark.parametrize(("n_rows", "expected"), [(400, "0.2"), (70, "1"), (3, "33")])
+def test_a_small_share_of_the_rows_is_not_called_zero(n_rows, expected):
+    display = LocalCoefficientsDisplay(
+        coef=np.zeros((n_rows, 1)),
+        region=np.arange(n_rows),
+        rows=np.arange(n_rows)[:, np.newaxis],
+        probabilities=np.zeros(n_rows),
+        names=np.array(["a"], dtype=object),
+    ).plot(n_regions=1)
+    assert display.ax_.get_title().endswith(f"1 of {n_rows} regions, {expected}% of the rows")
+
+
 def test_the_most_important_columns_are_drawn_first():
     classifier, X = small("two classes")
     importance = local_feature_importance(classifier, X).importances_mean
