@@ -174,6 +174,16 @@ class Explained:
         return self.network._replace(coefs=coefs, intercepts=intercepts)
 
     @property
+    def base_names(self) -> Array:
+        """The names of the columns of the base: of columns of X, and of features of the last step."""
+        if self.base is None:
+            return self.names
+        names = [self.names[self.base.numbers]]
+        if len(self.base.others):
+            names.append(_transformed_names(self.estimator, self.network.n_features)[self.base.others])
+        return np.concatenate(names)
+
+    @property
     def source(self) -> Array:
         """The number in `names` of each column of the base."""
         return np.arange(self.network.n_features) if self.base is None else self.base.source

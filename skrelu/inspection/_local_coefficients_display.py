@@ -177,9 +177,10 @@ class LocalCoefficientsDisplay:
             The class whose score is explained, as in `classes_`; for multilabel targets the number of the label. None
             means the second of two classes, otherwise the class or label with the largest score in most rows of X.
         columns : {'auto', 'original', 'transformed'}, default='auto'
-            For a pipeline, the columns that the coefficients belong to. 'original': the columns of X, which needs steps
-            that are linear in them, such as scalers. 'transformed': the features that the last step gets, named by
-            `get_feature_names_out`. 'auto': those of X if possible, otherwise the transformed ones.
+            For a pipeline, the columns that the coefficients belong to. 'original': the columns of X that enter as
+            numbers, through linear steps such as scalers, and the features that an encoder or another step makes of the
+            other columns. 'transformed': the features that the last step gets, named by `get_feature_names_out`.
+            'auto': those of X if the steps can be followed, otherwise the transformed ones.
         standardize : bool, default=None
             Whether coefficients are multiplied by the standard deviation of the column in X. None means yes for
             `kind='parallel'`, where columns of different units stand together, and no for `kind='profile'`.
@@ -197,15 +198,16 @@ class LocalCoefficientsDisplay:
         ------
         TypeError, ValueError
             If the classifier is of another kind, if X, `output` or another parameter does not fit, or if
-            `columns='original'` and a step is not linear.
+            `columns='original'` and a step cannot be followed.
         sklearn.exceptions.NotFittedError
             If the classifier is not fitted.
         ImportError
             If matplotlib is missing.
         """
         import_pyplot(cls.__name__)
-        explained = Explained.of(classifier, columns, linear=True)
-        _check(kind, feature, n_regions, max_display, explained.names)
+        explained = Explained.of(classifier, columns)
+        names = explained.base_names
+        _check(kind, feature, n_regions, max_display, names)
         Z = explained.rows(X)
         coef, _, groups, _ = region_models(explained, Z, of_base=True)
         scores = compute_scores(*explained.network[:2], Z, explained.n_jobs)
@@ -215,7 +217,7 @@ class LocalCoefficientsDisplay:
             region=groups.region,
             rows=explained.base_rows(X, Z),
             probabilities=chosen.probability(scores),
-            names=explained.names,
+            names=names,
             output=chosen.label,
             score_name=chosen.score_name,
         )

@@ -191,8 +191,15 @@ def test_columns_of_a_pipeline_are_those_of_the_linear_models():
     classifier = DeepLogisticClassifier((4,), alpha=0.3, random_state=0)
     encoded = make_pipeline(columns, classifier).fit(table, y)
     display = LocalCoefficientsDisplay.from_estimator(encoded, table)
-    names = ["onehotencoder__job_clerk", "onehotencoder__job_cook", "standardscaler__age"]
-    assert display.names.tolist() == names
+    encodings = ["onehotencoder__job_clerk", "onehotencoder__job_cook"]
+    assert display.names.tolist() == ["age", *encodings]
+    assert_array_equal(display.rows[:, 0], table["age"])
+    features = local_linear_models(encoded, table)
+    slope = 1 / columns.named_transformers_["standardscaler"].scale_
+    assert_allclose(display.coef[display.region, 0], features.coef[:, 2] * slope)
+    assert_allclose(display.coef[display.region, 1:], features.coef[:, :2])
+    display = LocalCoefficientsDisplay.from_estimator(encoded, table, columns="transformed")
+    assert display.names.tolist() == [*encodings, "standardscaler__age"]
     numbers = table.assign(pay=rng.rand(300))[["age", "pay"]]
     scaled = make_pipeline(StandardScaler(), classifier).fit(numbers, y)
     display = LocalCoefficientsDisplay.from_estimator(scaled, numbers, kind="profile", feature="age")

@@ -401,7 +401,6 @@ REMAINDERS = ["passthrough", "drop", MinMaxScaler(), Binarizer()]
         ([True, False, False, True, False], np.array([False, False, True, False, False])),
         (np.array([4, 0]), lambda X: [1, 2]),
     ],
-    ids=str,
 )
 def test_columns_of_an_array(columns, remainder):
     first, second = columns
@@ -428,7 +427,6 @@ def test_columns_of_an_array(columns, remainder):
         ([True, False, False, True, False], [False, False, True, False, True]),
         (pd.Index(["debt"]), np.array(["owner", "town"])),
     ],
-    ids=str,
 )
 def test_columns_of_a_frame(columns, remainder, output):
     numbers, words = columns
@@ -511,7 +509,7 @@ class Own(TransformerMixin, BaseEstimator):
         Doubled(),
         make_pipeline(StandardScaler(), Normalizer()),
     ],
-    ids=str,
+    ids=lambda step: type(step).__name__,
 )
 def test_steps_of_unknown_kind(step):
     assert follow(step.fit(np.abs(make_numbers())), Features.identity(N_COLUMNS)) is None
