@@ -8,6 +8,7 @@ _ORDER = [
     "plot_depth.py",
     "plot_logistic_regression.py",
     "plot_adult.py",
+    "plot_explain.py",
     "plot_grid_search.py",
     "plot_digits.py",
     "plot_early_stopping.py",

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
+from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from skrelu._core.arrays import Array, MatrixLike
 from skrelu._data.validation import check_sample_weight
@@ -132,17 +133,34 @@ class _Variances:
     """The variance of the part that each column has in a score, over some rows with weights of sum 1."""
 
     def __init__(self, explained: Explained, rows: Any, weights: Array) -> None:
-        source, n_columns = explained.source, len(explained.names)
-        self._members = [np.flatnonzero(source == column) for column in range(n_columns)]
-        self._covariances = [_covariance(rows[:, members], weights) for members in self._members]
+        source, self._n_columns = explained.source, len(explained.names)
+        counts = np.bincount(source, minlength=self._n_columns)
+        self._single = np.flatnonzero(counts[source] == 1)
+        self._source = source[self._single]
+        self._variances = _variances(rows[:, self._single], weights)
+        # A column with several features has the variance of the sum of their parts.
+        several = np.flatnonzero(counts > 1)
+        self._members = {column: np.flatnonzero(source == column) for column in several}
+        self._covariances = {column: _covariance(rows[:, self._members[column]], weights) for column in several}
 
     def of_parts(self, coef: Array) -> Array:
         """Return the variances of shape (n, n_outputs, n_columns), from coefficients by the columns of the base."""
-        variances = np.empty((*coef.shape[:2], len(self._members)))
-        for column, (members, covariance) in enumerate(zip(self._members, self._covariances, strict=True)):
+        variances = np.zeros((*coef.shape[:2], self._n_columns))
+        variances[..., self._source] = np.square(coef[..., self._single]) * self._variances
+        for column, members in self._members.items():
             part = coef[..., members]
-            variances[..., column] = ((part @ covariance) * part).sum(axis=-1)
+            variances[..., column] = np.maximum(((part @ self._covariances[column]) * part).sum(axis=-1), 0)
+        return variances
+
+
+def _variances(rows: Any, weights: Array) -> Array:
+    """Return the variance of each column, 0 for a constant one."""
+    if sparse.issparse(rows):
+        with np.errstate(invalid="ignore"):
+            variances = mean_variance_axis(rows, axis=0, weights=weights.astype(rows.dtype))[1]
         return np.maximum(variances, 0)
+    center = weights @ rows
+    return np.asarray(weights @ np.square(rows - center))
 
 
 def _covariance(rows: Any, weights: Array) -> Array:
