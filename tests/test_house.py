@@ -13,6 +13,7 @@ import skrelu.inspection
 import skrelu.onnx
 from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV
 from skrelu._predictor import Predictor
+from skrelu.inspection import RegionwiseLogisticClassifier
 
 ESTIMATORS = [DeepLogisticClassifier, DeepLogisticClassifierCV]
 EXPLANATIONS = [getattr(skrelu.inspection, name) for name in skrelu.inspection.__all__]
@@ -150,7 +151,7 @@ def test_the_solver_is_called_in_one_place():
     assert places == ["solver.py"]
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("estimator", [*ESTIMATORS, RegionwiseLogisticClassifier])
 def test_the_docstring_names_every_parameter_with_its_default(estimator):
     documented = dict(re.findall(r"^(\w+) : .*default=(.+)$", inspect.getdoc(estimator), flags=re.M))
     parameters = list(inspect.signature(estimator).parameters.values())
@@ -159,11 +160,12 @@ def test_the_docstring_names_every_parameter_with_its_default(estimator):
     }
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("estimator", [*ESTIMATORS, RegionwiseLogisticClassifier])
 def test_the_docstring_names_every_fitted_attribute(estimator):
     from sklearn.datasets import load_iris
 
-    model = estimator((3,), max_iter=1000, random_state=0).fit(*load_iris(return_X_y=True))
+    options = {"hidden_layer_sizes": (3,), "max_iter": 1000} if estimator in ESTIMATORS else {}
+    model = estimator(**options, random_state=0).fit(*load_iris(return_X_y=True))
     section = inspect.getdoc(estimator).split("Attributes\n")[1].split("See Also")[0]
     documented = set(", ".join(re.findall(r"^(\w+_(?:, \w+_)*) : ", section, flags=re.M)).split(", "))
     properties = {name for name, _ in inspect.getmembers(estimator, lambda member: isinstance(member, property))}
