@@ -25,6 +25,7 @@ _N_LINES = 32
 _LINE_LENGTH = 2.0  # in units of the scale; a line goes on to `_BEYOND` times that
 _N_FRACTIONS = 6  # of the way to a projection: 1, 1/2, ..., 1/32
 _MIN_GAIN = 1e-4  # of the distance, for a step to count
+_ROUNDING = 1e-7  # of the distance, for a point to be a projection
 _BEYOND = 4.0  # how far a line goes on beyond a projection, as the boundary bends
 
 
@@ -43,6 +44,9 @@ class Space:
     scale: Array
     low: Array
     high: Array
+
+    def inside(self, points: Array) -> Array:
+        return np.clip(points, self.low, self.high)
 
     def distances(self, points: Array, rows: Array) -> Array:
         differences = points - rows
@@ -66,25 +70,25 @@ class Nearest:
     points : ndarray of shape (n_rows, n_features)
     distances : ndarray of shape (n_rows,)
         Infinite where nothing is found.
-    n_changes : ndarray of shape (n_rows,)
-        The number of units that change between the row and the point; 0 if both lie in one region.
+    is_own : ndarray of shape (n_rows,), bool
+        Whether the point lies in the row's region, and is the row's projection onto the boundary of its linear model.
     """
 
     points: Array
     distances: Array
-    n_changes: Array
+    is_own: Array
 
     @classmethod
     def none(cls, rows: Array) -> "Nearest":
         """Return that nothing is found for these rows."""
-        return cls(np.full(rows.shape, np.nan), np.full(len(rows), np.inf), np.zeros(len(rows), dtype=np.intp))
+        return cls(np.full(rows.shape, np.nan), np.full(len(rows), np.inf), np.zeros(len(rows), dtype=bool))
 
     def keep(self, numbers: Array, other: "Nearest", margin: float = 0.0) -> Array:
         """Take those of another search for the rows `numbers` that are nearer by this part; return a mask of them."""
         nearer = other.distances < (1 - margin) * self.distances[numbers]
         where = numbers[nearer]
         self.points[where], self.distances[where] = other.points[nearer], other.distances[nearer]
-        self.n_changes[where] = other.n_changes[nearer]
+        self.is_own[where] = other.is_own[nearer]
         return nearer
 
 
@@ -101,6 +105,8 @@ class BoundarySearch:
     margin : ndarray of shape (n_rows,)
         So small that it does not count, so that a line which only touches the boundary has no place on it.
     space : Space
+    known : ndarray of shape (n_rows,)
+        The distance of a point that is known. On lines that are only looked along, what is farther is of no use.
     """
 
     def __init__(
@@ -111,10 +117,13 @@ class BoundarySearch:
         conditions: Array,
         margin: Array,
         space: Space,
+        known: Array,
     ) -> None:
         self.coefs, self.intercepts = coefs, intercepts
         self.rows, self.conditions, self.margin, self.space = rows, conditions, margin, space
-        self.start = np.clip(rows, space.low, space.high)
+        self.known = known
+        self.start = space.inside(rows)
+        self._is_inside = (self.start == rows).all(axis=1)
         self.nearest = Nearest.none(rows)
 
     def run(self) -> None:
@@ -122,6 +131,7 @@ class BoundarySearch:
         numbers = np.arange(len(self.rows))
         self._approach(numbers, 1.0)
         self._look_around(numbers)
+        self._find_own()
 
     def run_longer(self, others: list[Array]) -> None:
         """Search by short steps, then on the lines to given points: `others` has some for each row."""
@@ -137,7 +147,7 @@ class BoundarySearch:
     def look_towards(self, numbers: Array, points: Array) -> Array:
         """Look on the lines from some rows to given points; return where something nearer is found."""
         points = np.where(self.space.scale > 0, points, self.rows[numbers])
-        return self._improve(numbers, np.clip(points, self.space.low, self.space.high))
+        return self._improve(numbers, self.space.inside(points), self.known[numbers])
 
     def _look_around(self, numbers: Array) -> None:
         """Look along the axes of the columns with the largest weights in the first layer, and along other lines."""
@@ -151,12 +161,12 @@ class BoundarySearch:
         for line in (*axes, *-axes, *lines):
             targets = self.start.copy()
             targets[:, columns] += _LINE_LENGTH * line * self.space.scale[columns]
-            gained |= self._improve(numbers, targets)
+            gained |= self._improve(numbers, targets, self.known)
         self._refine(numbers[gained])
 
     def _approach(self, searching: Array, step: float) -> None:
         """Go to the projection, or a part of the way, until a point is found; then search on from there."""
-        at, rows, space = self.start.copy(), self.rows, self.space
+        at, rows, space = self.rows.copy(), self.rows, self.space
         is_found = np.zeros(len(at), dtype=bool)
         for _ in range(_MAX_STEPS):
             if not len(searching):
@@ -178,12 +188,22 @@ class BoundarySearch:
 
     def _project(self, numbers: Array, at: Array) -> Array:
         """Return the projections of rows onto the boundary of the linear models around the points `at`."""
-        patterns = find_patterns(self.coefs, self.intercepts, at, 1)
-        coef, intercept = linear_models(self.coefs, self.intercepts, patterns, 1)
+        coef, intercept = linear_models(self.coefs, self.intercepts, self._patterns(at), 1)
         normals = self.conditions[numbers] @ coef
         constants = np.einsum("nck,nk->nc", self.conditions[numbers], intercept) - self.margin[numbers, np.newaxis]
         space = self.space
-        return project(self.start[numbers], np.square(space.scale), normals, constants, space.low, space.high)
+        return project(self.rows[numbers], np.square(space.scale), normals, constants, space.low, space.high)
+
+    def _patterns(self, points: Array) -> Array:
+        return find_patterns(self.coefs, self.intercepts, points, 1)
+
+    def _find_own(self) -> None:
+        """Find the points that are projections onto the boundary of the row's own linear model, in its region."""
+        found = np.flatnonzero(np.isfinite(self.nearest.distances))
+        points, rows = self.nearest.points[found], self.rows[found]
+        found = found[(self._patterns(points) == self._patterns(rows)).all(axis=1)]
+        least = self.space.distances(self._project(found, self.rows[found]), self.rows[found])
+        self.nearest.is_own[found] = self.nearest.distances[found] <= (1 + _ROUNDING) * least
 
     def _try(self, numbers: Array, targets: Array) -> Array:
         """Look towards the projections, and where that finds nothing nearer, towards points on the way to them."""
@@ -197,10 +217,15 @@ class BoundarySearch:
             gained[left] = self._improve(numbers[left], points)
         return gained
 
-    def _improve(self, numbers: Array, targets: Array) -> Array:
+    def _improve(self, numbers: Array, targets: Array, known: Array | float = np.inf) -> Array:
         """Look on the lines to the targets and beyond; return where a point is found that is nearer."""
         start = self.start[numbers]
         direction = targets - start
+        end = self.space.ends(start, direction)
+        inside = self._is_inside[numbers]  # otherwise the distance is not that from the start
+        with np.errstate(divide="ignore", invalid="ignore"):  # a target may be the start
+            useful = np.minimum(self.nearest.distances[numbers], known) / self.space.distances(targets, start)
+        end[inside] = np.fmin(end, useful)[inside]
         crossing = first_crossing(
             self.coefs,
             self.intercepts,
@@ -208,9 +233,9 @@ class BoundarySearch:
             direction,
             self.conditions[numbers],
             self.margin[numbers],
-            self.space.ends(start, direction),
+            end,
         )
         t = crossing.t[:, np.newaxis]
-        points = np.clip(start + t * direction, self.space.low, self.space.high)
+        points = self.space.inside(start + t * direction)
         distances = np.where(np.isnan(crossing.t), np.inf, self.space.distances(points, self.rows[numbers]))
-        return self.nearest.keep(numbers, Nearest(points, distances, crossing.n_changes), _MIN_GAIN)
+        return self.nearest.keep(numbers, Nearest(points, distances, np.zeros(len(points), dtype=bool)), _MIN_GAIN)

@@ -120,7 +120,7 @@ def _first_met(line: _Line, conditions: Array, margin: Array, now: Array, until:
     t = np.maximum(np.where(is_unmet, roots, -np.inf).max(axis=1), now)
     with np.errstate(invalid="ignore"):  # 0 times infinity
         stays_met = (is_unmet | (g + t[:, np.newaxis] * dg >= 0)).all(axis=1)
-    return np.where((t <= until) & stays_met, t, np.nan)
+    return np.where((t <= until) & stays_met & np.isfinite(t), t, np.nan)
 
 
 def _flip(patterns: list[Array], lines: Array, unit: Array) -> None:

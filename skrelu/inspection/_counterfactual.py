@@ -1,6 +1,6 @@
 """The nearest point at which the label of a row changes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -18,7 +18,12 @@ from skrelu.inspection._space import Table, read_space
 _BLOCK_ROWS = 256
 _N_OTHER_ROWS = 5  # rows with the wanted label that are tried where the search finds nothing
 _MARGIN = 1e-9  # of a row's largest score: how far beyond the boundary a point lies
-_NUDGES = (0.0, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # how far beyond the boundary a label is looked for, of the distance
+_SHORTEST = 1e-12  # a way of no length, in units of the scale
+_NUDGES = (0.0, *10.0 ** np.arange(-12, -3))  # how far beyond a point a label is looked for: units, or its distance
+_FAR = (1.01, 1.1, 1.25, 1.5, 2.0, 3.0, 4.0)  # and then
+_N_LOOKS = 32  # on the way to a point, if the boundary is not where scores change their order
+_N_HALVINGS = 30
+_NEAR = 1e-3  # of the distance
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +41,8 @@ class Counterfactuals:
     is_found : ndarray of shape (n_samples,), bool
         Whether there is a point. Its label has been checked by `predict`.
     is_within_region : ndarray of shape (n_samples,), bool
-        Whether the point lies in the row's own activation region. Then it is the nearest point, within the bounds, on
-        the decision boundary of the row's linear model, exactly. Otherwise it is on that of another region.
+        Whether the point lies in the row's own activation region, and is the nearest point, within the bounds, on the
+        decision boundary of the row's linear model: exactly, by a projection. Otherwise the search has found it.
     """
 
     points: Any
@@ -63,7 +68,15 @@ def nearest_counterfactual(
     point lies outside the region, the search goes on from region to region: it projects the row onto the boundary of
     the next region's model, and walks along the straight line to it, where every change of region and of label is a
     quotient. So no point of the straight line from a row to its counterfactual has the other label earlier. Whether
-    another point is nearer, in a direction that the search did not take, is not certain outside the own region.
+    another point is nearer, in a direction that the search did not take, is not certain outside the own region. The
+    line of a row outside the bounds begins at its nearest point inside.
+
+    Where nothing is found, the search also looks towards rows of X that have the wanted label. So these rows, and the
+    unit 'standardized' where it is the deviation in X, depend on the other rows of X.
+
+    With predictive='laplace' and three or more classes, `predict` compares moderated scores, and their boundary is not
+    linear in parts. A point is then moved along its line to where `predict` first says the label. `is_within_region` is
+    False if that is more than 0.1% of the way.
 
     Parameters
     ----------
@@ -133,19 +146,60 @@ def nearest_counterfactual(
     table = Table.of(explained, X)
     space = read_space(explained, table.rows, bounds, fixed, scale)
     before = table.predict(table.given)
-    wanted = _read_target(explained, target, len(before))
+    goal = _Goal(before, _read_target(explained, target, len(before)), explained.network.labels.classes)
     coefs, intercepts, _ = explained.inputs
     scores = compute_scores(coefs, intercepts, table.rows, explained.n_jobs)
     check_finite(scores, table.rows)
+    margin = _least_margin(coefs, space) + _MARGIN * np.abs(scores).max(axis=1, initial=0)
     nearest = Nearest.none(table.rows)
     for stage in _Stage:
-        for numbers, conditions in _conditions(explained, scores, wanted):
-            _Search(explained, table.rows, scores, numbers, conditions, space).run(nearest, stage)
-    points, label = _beyond_the_boundary(table, space, nearest.points, before, target, wanted)
-    is_found: Array = ~np.isnan(points).any(axis=1)
+        for numbers, conditions in _conditions(explained, goal, scores.shape[1]):
+            _Search(explained, table.rows, scores, margin, goal, numbers, conditions, space).run(nearest, stage)
+    stays = goal.is_reached(before, np.arange(len(before))) & (space.inside(table.rows) == table.rows).all(axis=1)
+    nearest.points[stays], nearest.is_own[stays] = table.rows[stays], True
+    points, label, is_near = _check_labels(table, space, goal, nearest.points, _is_curved(explained))
+    is_found = np.asarray(np.isfinite(points).all(axis=1))
     distance = np.where(is_found, space.distances(points, table.rows), np.nan)
-    is_within = is_found & (nearest.n_changes == 0)
-    return Counterfactuals(table.rebuild(points), label, distance, is_found, is_within)
+    return Counterfactuals(table.rebuild(points), label, distance, is_found, is_found & is_near & nearest.is_own)
+
+
+@dataclass(frozen=True, eq=False)
+class _Goal:
+    """The labels to reach.
+
+    Attributes
+    ----------
+    before : ndarray of shape (n_samples,) or (n_samples, n_labels)
+        The predicted labels.
+    wanted : ndarray of shape (n_samples,) or None
+        The position of the wanted label in `classes`, or of the label that is to change; None for any change.
+    classes : ndarray
+    """
+
+    before: Array
+    wanted: Array | None
+    classes: Array
+
+    def is_reached(self, label: Array, numbers: Array) -> Array:
+        """Return whether these labels of some rows are what is wanted."""
+        before = self.before[numbers]
+        if self.wanted is None:
+            return np.asarray((label != before) if label.ndim == 1 else (label != before).any(axis=1))
+        wanted = self.wanted[numbers]
+        if label.ndim == 2:
+            return np.asarray((label != before)[np.arange(len(numbers)), wanted])
+        return np.asarray(label == self.classes[wanted])
+
+
+def _least_margin(coefs: Sequence[Array], space: Space) -> float:
+    """Return a margin for rows on the boundary: the change of the scores at the steepest, on a way of no length."""
+    scale = np.where(np.isfinite(space.scale), space.scale, 0)[:, np.newaxis]
+    return float(_SHORTEST * np.prod([np.linalg.norm(coef, 2) for coef in (scale * coefs[0], *coefs[1:])]))
+
+
+def _is_curved(explained: Explained) -> bool:
+    """Return whether labels change elsewhere than where the order of the scores does."""
+    return explained.network.is_relative and getattr(explained.classifier, "predictive", None) == "laplace"
 
 
 def _read_target(explained: Explained, target: Any, n_rows: int) -> Array | None:
@@ -164,26 +218,27 @@ def _read_target(explained: Explained, target: Any, n_rows: int) -> Array | None
     return np.concatenate(positions).astype(np.intp)
 
 
-def _conditions(explained: Explained, scores: Array, wanted: Array | None) -> Iterator[tuple[Array, Array]]:
+def _conditions(explained: Explained, goal: _Goal, n_outputs: int) -> Iterator[tuple[Array, Array]]:
     """Yield conditions on the scores under which the label changes, and the rows that they are for.
 
     A condition is a vector whose product with the scores must not be negative.
     """
-    n_rows, n_outputs = scores.shape
+    before, wanted, n_rows = goal.before, goal.wanted, len(goal.before)
     numbers, unit = np.arange(n_rows), np.eye(n_outputs)
-    if n_outputs == 1:
-        sign = np.where(scores[:, 0] > 0, -1.0, 1.0) if wanted is None else 2.0 * wanted - 1
-        yield numbers, sign[:, np.newaxis, np.newaxis]
-    elif not explained.network.is_relative:
+    if before.ndim == 2:
         for k in range(n_outputs) if wanted is None else np.unique(wanted):
             rows = numbers if wanted is None else np.flatnonzero(wanted == k)
-            sign = np.where(scores[rows, k] > 0, -1.0, 1.0)
+            sign = np.where(before[rows, k] > 0, -1.0, 1.0)
             yield rows, sign[:, np.newaxis, np.newaxis] * unit[k]
+        return
+    position = (before[:, np.newaxis] == goal.classes).argmax(axis=1)
+    if n_outputs == 1:
+        sign = 1.0 - 2 * position if wanted is None else 2.0 * wanted - 1
+        yield numbers, sign[:, np.newaxis, np.newaxis]
     elif wanted is None:
-        largest = scores.argmax(axis=1)
         for k in range(n_outputs):
-            rows = np.flatnonzero(largest != k)
-            yield rows, (unit[k] - unit[largest[rows]])[:, np.newaxis]
+            rows = np.flatnonzero(position != k)
+            yield rows, (unit[k] - unit[position[rows]])[:, np.newaxis]
     else:
         for k in np.unique(wanted):
             rows = np.flatnonzero(wanted == k)
@@ -206,6 +261,8 @@ class _Search:
     explained: Explained
     rows: Array
     scores: Array
+    margin: Array
+    goal: _Goal
     numbers: Array
     conditions: Array
     space: Space
@@ -217,12 +274,23 @@ class _Search:
         if stage is not _Stage.FIRST:
             chosen = np.isinf(nearest.distances[self.numbers]) == (stage is _Stage.LONGER)
         numbers, conditions = self.numbers[chosen], self.conditions[chosen]
-        margin = _MARGIN * np.abs(self.scores[numbers]).max(axis=1, initial=0)
+        # Where rounding, or moderated scores, hide that a condition is met already, it must be met by more.
+        value = np.einsum("nck,nk->nc", conditions, self.scores[numbers]).min(axis=1)
+        is_hidden = ~self.goal.is_reached(self.goal.before[numbers], numbers)
+        margin = np.maximum(self.margin[numbers], np.where(is_hidden, 2 * value, 0))
 
         def compute(member: int, block: int) -> None:
             where = slice(block * _BLOCK_ROWS, (block + 1) * _BLOCK_ROWS)
             part = numbers[where]
-            search = BoundarySearch(coefs, intercepts, self.rows[part], conditions[where], margin[where], self.space)
+            search = BoundarySearch(
+                coefs,
+                intercepts,
+                self.rows[part],
+                conditions[where],
+                margin[where],
+                self.space,
+                known=nearest.distances[part],
+            )
             if stage is _Stage.FIRST:
                 search.run()
             elif stage is _Stage.LONGER:
@@ -243,25 +311,48 @@ class _Search:
         return others[order[:_N_OTHER_ROWS]]
 
 
-def _beyond_the_boundary(
-    table: Table, space: Space, points: Array, before: Array, target: Any, wanted: Array | None
-) -> tuple[Array, Array]:
-    """Move points a little beyond the boundary, until `predict` says another label; NaN where it never does."""
-    start = np.clip(table.rows, space.low, space.high)
-    moved, label = np.full(points.shape, np.nan), before.copy()
-    left = np.flatnonzero(~np.isnan(points).any(axis=1))
-    for nudge in _NUDGES:
+def _check_labels(
+    table: Table, space: Space, goal: _Goal, points: Array, is_curved: bool
+) -> tuple[Array, Array, Array]:
+    """Move points along their lines to where `predict` says a label that is wanted; NaN where it never does.
+
+    Returns
+    -------
+    points, label : ndarray
+    is_near : ndarray of shape (n_samples,), bool
+        Whether a point has moved by no more than rounding explains.
+    """
+    start = space.inside(table.rows)
+    way = points - start
+    moved, label = np.full(points.shape, np.nan), goal.before.copy()
+    left = np.flatnonzero(np.isfinite(points).all(axis=1))
+
+    def look(numbers: Array, t: Array) -> Array:
+        """Take the points at t where their labels are right; return where these are."""
+        tried = points[numbers] + (t - 1)[:, np.newaxis] * way[numbers]
+        tried = np.where(space.scale > 0, space.inside(tried), table.rows[numbers])
+        found = table.predict(table.rebuild(tried, numbers))
+        is_right = goal.is_reached(found, numbers)
+        moved[numbers[is_right]], label[numbers[is_right]] = tried[is_right], found[is_right]
+        return is_right
+
+    length = space.distances(points, start)
+    nudges = np.outer(_NUDGES, 1 / np.minimum(np.where(length > 0, length, 1), 1))
+    first = np.arange(1, _N_LOOKS) / _N_LOOKS if is_curved else np.array([])
+    times = [*(np.full(len(points), t) for t in first), *(1 + nudges)]
+    times += [np.full(len(points), t) for t in _FAR]
+    wrong, right = np.full(len(points), 0.0 if is_curved else 1.0), np.ones(len(points))
+    for t in times:
         if not len(left):
             break
-        tried = points[left] + nudge * (points[left] - start[left])
-        tried = np.where(space.scale > 0, np.clip(tried, space.low, space.high), table.rows[left])
-        found = table.predict(table.rebuild(tried, left))
-        if wanted is None:
-            is_right = (found != before[left]).reshape(len(left), -1).any(axis=1)
-        elif found.ndim == 2:
-            is_right = (found != before[left])[np.arange(len(left)), wanted[left]]
-        else:
-            is_right = found == np.broadcast_to(target, len(before))[left]
-        moved[left[is_right]], label[left[is_right]] = tried[is_right], found[is_right]
+        is_right = look(left, t[left])
+        right[left[is_right]] = t[left[is_right]]
         left = left[~is_right]
-    return moved, label
+        wrong[left] = np.maximum(wrong[left], t[left])
+    far = np.flatnonzero(np.isfinite(moved).all(axis=1) & (right - wrong > _NEAR))
+    for _ in range(_N_HALVINGS if len(far) else 0):
+        middle = (wrong[far] + right[far]) / 2
+        is_right = look(far, middle)
+        right[far] = np.where(is_right, middle, right[far])
+        wrong[far] = np.where(is_right, wrong[far], middle)
+    return moved, label, np.abs(right - 1) <= _NEAR

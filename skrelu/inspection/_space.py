@@ -1,6 +1,6 @@
 """The columns of a table that may change, their bounds and their units; and the table with other values in them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ class Table:
     Attributes
     ----------
     explained : Explained
+        Of the last step alone if the explanation is in its features.
     given : table
         What `predict` takes: X, or the features of the last step if the explanation is in these.
     rows : ndarray of shape (n_samples, n_columns)
@@ -38,14 +39,15 @@ class Table:
 
     @classmethod
     def of(cls, explained: Explained, X: Any) -> "Table":
-        Z = explained.rows(X)
-        rows = explained.base_rows(X, Z)
-        rows = rows.toarray() if sparse.issparse(rows) else np.asarray(rows)
-        return cls(explained, Z if is_transformed(explained) else X, rows.astype(np.float64))
+        if is_transformed(explained):
+            X = explained.estimator[:-1].transform(X)
+            explained = replace(explained, estimator=explained.classifier)
+        base_rows: Any = explained.base_rows(X, explained.rows(X))
+        rows: Array = base_rows.toarray() if sparse.issparse(base_rows) else np.asarray(base_rows)
+        return cls(explained, X, rows.astype(np.float64))
 
     def predict(self, table: Any) -> Array:
-        explained = self.explained
-        return np.asarray((explained.classifier if is_transformed(explained) else explained.estimator).predict(table))
+        return np.asarray(self.explained.estimator.predict(table))
 
     def rebuild(self, points: Array, numbers: Array | None = None) -> Any:
         """Return the given table, or some of its rows, with other values in the columns that are numbers."""
@@ -53,25 +55,33 @@ class Table:
         columns = np.arange(points.shape[1]) if base is None else base.numbers
         values = points[:, : len(columns)]
         if hasattr(self.given, "columns") and not sparse.issparse(self.given):
-            return _replace_in_frame(self.given, self.explained.names[columns], values, numbers)
-        given = self.given.tocsr() if sparse.issparse(self.given) else np.asarray(self.given)
+            return _replace_in_frame(self.given, self._places(columns), values, numbers)
+        given: Any = self.given.tocsr() if sparse.issparse(self.given) else np.asarray(self.given)
         if numbers is not None:
             given = given[numbers]
         if len(columns) == given.shape[1]:
             return values.copy()
         rebuilt: Array = given.toarray() if sparse.issparse(given) else np.array(given)
-        if rebuilt.dtype.kind in "biu":
+        if rebuilt.dtype.kind in "biuf":
             rebuilt = rebuilt.astype(np.float64)
         rebuilt[:, columns] = values
         return rebuilt
 
+    def _places(self, columns: Array) -> Array:
+        """Return where these columns are in the frame that was given: its order may be another one than in the fit."""
+        place = {name: number for number, name in enumerate(self.given.columns)}
+        return np.array([place.get(self.explained.names[column], column) for column in columns], dtype=np.intp)
 
-def _replace_in_frame(frame: Any, names: Array, values: Array, numbers: Array | None) -> Any:
-    if hasattr(frame, "iloc"):
-        rows = frame if numbers is None else frame.iloc[numbers]
-        return rows.assign(**dict(zip(names, values.T, strict=True)))
-    rows = frame if numbers is None else frame[numbers]
-    return rows.with_columns(**dict(zip(names, values.T, strict=True)))
+
+def _replace_in_frame(frame: Any, places: Array, values: Array, numbers: Array | None) -> Any:
+    if not hasattr(frame, "iloc"):
+        rows = frame if numbers is None else frame[numbers]
+        names = [frame.columns[place] for place in places]
+        return rows.with_columns(**dict(zip(names, values.T, strict=True)))
+    rows = frame.copy() if numbers is None else frame.iloc[numbers].copy()
+    for place, column in zip(places.tolist(), values.T, strict=True):
+        rows.isetitem(place, column)
+    return rows
 
 
 def read_space(explained: Explained, rows: Array, bounds: Any, fixed: Any, scale: str | ArrayLike) -> Space:
@@ -84,11 +94,14 @@ def read_space(explained: Explained, rows: Array, bounds: Any, fixed: Any, scale
     others = explained.source[n_numbers:]
     stays = _read_columns(fixed, names, "fixed")
     stays[others] = True  # a number that also enters in another way
-    bounded = others[np.isfinite(low[others]) | np.isfinite(high[others])]
+    is_number = np.zeros(len(names), dtype=bool)
+    is_number[source] = True
+    is_number[others] = False
+    bounded = np.flatnonzero(~is_number & (np.isfinite(low) | np.isfinite(high)))
     if len(bounded):
         raise ValueError(
             f"bounds must be for columns that enter as numbers, got bounds for {names[bounded[0]]!r}, which an encoder "
-            "or another step changes."
+            "or another step changes or drops."
         )
     none = np.full(len(others), np.inf)
     # A column that stays has no bounds, or a row outside would move.
@@ -141,17 +154,17 @@ def _read_columns(columns: Any, names: Array, name: str) -> Array:
     mask = np.zeros(len(names), dtype=bool)
     if columns is None:
         return mask
-    given = np.asarray([columns] if isinstance(columns, str) or np.ndim(columns) == 0 else columns)
-    if given.dtype == bool:
-        if given.shape != mask.shape:
-            raise ValueError(f"{name} must be a mask of {len(names)} columns, got shape {given.shape}.")
-        return given.copy()
-    for column in given.tolist():
-        mask[_find_column(column, names, name)] = True
+    given = [columns] if isinstance(columns, str) or np.ndim(columns) == 0 else list(columns)
+    if given and all(isinstance(column, bool | np.bool_) for column in given):
+        if len(given) != len(mask):
+            raise ValueError(f"{name} must be a mask of {len(names)} columns, got {len(given)} values.")
+        return np.array(given, dtype=bool)
+    for column in given:
+        mask[find_column(column, names, name)] = True
     return mask
 
 
-def _find_column(column: Any, names: Array, name: str) -> int:
+def find_column(column: Any, names: Array, name: str) -> int:
     if isinstance(column, str):
         found = np.flatnonzero(names == column)
         if len(found):
@@ -166,8 +179,10 @@ def _read_bounds(bounds: Any, names: Array) -> tuple[Array, Array]:
     if bounds is None:
         return low, high
     if isinstance(bounds, dict):
-        pairs = {_find_column(column, names, "bounds"): pair for column, pair in bounds.items()}
+        pairs = {find_column(column, names, "bounds"): pair for column, pair in bounds.items()}
     else:
+        if isinstance(bounds, str) or np.ndim(bounds) == 0:
+            raise ValueError(f"bounds must be a dictionary or {len(names)} pairs (low, high), got {bounds!r}.")
         pairs = dict(enumerate(bounds))
         if len(pairs) != len(names):
             raise ValueError(
