@@ -131,7 +131,6 @@ class BoundarySearch:
         numbers = np.arange(len(self.rows))
         self._approach(numbers, 1.0)
         self._look_around(numbers)
-        self._find_own()
 
     def run_longer(self, others: list[Array]) -> None:
         """Search by short steps, then on the lines to given points: `others` has some for each row."""
@@ -197,7 +196,7 @@ class BoundarySearch:
     def _patterns(self, points: Array) -> Array:
         return find_patterns(self.coefs, self.intercepts, points, 1)
 
-    def _find_own(self) -> None:
+    def find_own(self) -> None:
         """Find the points that are projections onto the boundary of the row's own linear model, in its region."""
         found = np.flatnonzero(np.isfinite(self.nearest.distances))
         points, rows = self.nearest.points[found], self.rows[found]

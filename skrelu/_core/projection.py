@@ -4,7 +4,7 @@ import numpy as np
 
 from skrelu._core.arrays import Array
 
-_N_SWEEPS = 100  # over the conditions, if there are several
+_N_SWEEPS = 1000  # over the conditions, if there are several
 _ROUNDING = 1e-12
 
 

@@ -17,7 +17,7 @@ from skrelu.inspection._space import Table, read_space
 
 _BLOCK_ROWS = 256
 _N_OTHER_ROWS = 5  # rows with the wanted label that are tried where the search finds nothing
-_MARGIN = 1e-9  # of a row's largest score: how far beyond the boundary a point lies
+_MARGIN = 1e-9  # of a row's own way in the scores: how far beyond the boundary a point lies
 _SHORTEST = 1e-12  # a way of no length, in units of the scale
 _NUDGES = (0.0, *10.0 ** np.arange(-12, -3))  # how far beyond a point a label is looked for: units, or its distance
 _FAR = (1.01, 1.1, 1.25, 1.5, 2.0, 3.0, 4.0)  # and then
@@ -150,7 +150,7 @@ def nearest_counterfactual(
     coefs, intercepts, _ = explained.inputs
     scores = compute_scores(coefs, intercepts, table.rows, explained.n_jobs)
     check_finite(scores, table.rows)
-    margin = _least_margin(coefs, space) + _MARGIN * np.abs(scores).max(axis=1, initial=0)
+    margin = _least_margin(coefs, space)
     nearest = Nearest.none(table.rows)
     for stage in _Stage:
         for numbers, conditions in _conditions(explained, goal, scores.shape[1]):
@@ -261,7 +261,7 @@ class _Search:
     explained: Explained
     rows: Array
     scores: Array
-    margin: Array
+    margin: float
     goal: _Goal
     numbers: Array
     conditions: Array
@@ -274,10 +274,10 @@ class _Search:
         if stage is not _Stage.FIRST:
             chosen = np.isinf(nearest.distances[self.numbers]) == (stage is _Stage.LONGER)
         numbers, conditions = self.numbers[chosen], self.conditions[chosen]
-        # Where rounding, or moderated scores, hide that a condition is met already, it must be met by more.
         value = np.einsum("nck,nk->nc", conditions, self.scores[numbers]).min(axis=1)
-        is_hidden = ~self.goal.is_reached(self.goal.before[numbers], numbers)
-        margin = np.maximum(self.margin[numbers], np.where(is_hidden, 2 * value, 0))
+        # Where rounding, or moderated scores, hide that a condition is met already, it must be met by more.
+        is_hidden = (value > 0) & ~self.goal.is_reached(self.goal.before[numbers], numbers)
+        margin = np.where(is_hidden, 2 * value, _MARGIN * np.abs(value)) + self.margin
 
         def compute(member: int, block: int) -> None:
             where = slice(block * _BLOCK_ROWS, (block + 1) * _BLOCK_ROWS)
@@ -299,6 +299,7 @@ class _Search:
                 search.run_towards(np.arange(len(part)), nearest.points[part])
             else:
                 search.look_towards(np.arange(len(part)), nearest.points[part])
+            search.find_own()
             nearest.keep(part, search.nearest)
 
         with Team(count_threads(self.explained.n_jobs)) as team:

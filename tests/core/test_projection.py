@@ -30,7 +30,7 @@ def test_nearest_point_equals_that_of_a_general_solver(seed, n_conditions):
     assert (found[~moves] == x[~moves]).all()
     assert (low <= found).all()
     assert (found <= high).all()
-    assert (normals @ found + constants >= -1e-8).all()
+    assert (normals @ found + constants >= -1e-6).all()  # the turns converge linearly
     rest = constants + normals[:, ~moves] @ x[~moves]
     best = minimize(
         lambda q: np.square((q - x[moves]) / scale[moves]).sum(),
