@@ -10,7 +10,7 @@ def test_space():
     space = Space(np.array([2.0, 1.0, 0.0]), np.array([-1.0, -np.inf, -np.inf]), np.array([1.0, np.inf, np.inf]))
     rows = np.array([[0.0, 0.0, 5.0], [3.0, 1.0, 5.0]])
     assert_array_equal(space.inside(rows), [[0, 0, 5], [1, 1, 5]])
-    assert_allclose(space.distances(rows + [2.0, 2.0, 0.0], rows), np.sqrt(5))
+    assert_allclose(space.distances(rows + np.array([2.0, 2.0, 0.0]), rows), np.sqrt(5))
     assert_allclose(space.ends(np.zeros((3, 3)), np.array([[0.5, 1, 0], [-0.1, 0, 0], [0, 1, 0]])), [2, 4, 4])
 
 
@@ -28,7 +28,9 @@ def test_known_distance_does_not_hide_what_is_nearer():
     rng = np.random.RandomState(0)
     coefs, intercepts = [rng.randn(2, 20), rng.randn(20, 1)], [rng.randn(20), rng.randn(1)]
     rows = rng.randn(40, 2)
-    scores = np.maximum(rows @ coefs[0] + intercepts[0], 0) @ coefs[1] + intercepts[1]
+    scores = np.maximum(rows @ coefs[0] + intercepts[0], 0) @ coefs[1]
+    intercepts[1] = -np.median(scores, axis=0)  # half of the rows on either side
+    scores += intercepts[1]
     conditions = -np.sign(scores)[:, :, np.newaxis]
     space = Space(np.ones(2), np.full(2, -np.inf), np.full(2, np.inf))
 
