@@ -67,7 +67,8 @@ def trace_patterns(
         if active := [z[:, :-1] > 0 for z in workspace.inputs[1:]]:
             patterns[where] = np.packbits(np.concatenate(active, axis=1), axis=1)
 
-    forward_blocks(coefs, intercepts, X, keep, dtype=scores.dtype, n_jobs=n_jobs)
+    if len(scores):
+        forward_blocks(coefs, intercepts, X, keep, dtype=scores.dtype, n_jobs=n_jobs)
     return patterns, scores
 
 

@@ -14,7 +14,7 @@ from skrelu._data.labels import Labels, check_indicator
 from skrelu.inspection._arrangement import Borders, Regions, Window, find_borders, find_regions
 from skrelu.inspection._explained import Columns, Explained, check_finite
 from skrelu.inspection._plotting import import_pyplot, label_axis, wrap_name
-from skrelu.inspection._space import Table, _find_column
+from skrelu.inspection._space import Table, find_column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -499,7 +499,7 @@ def _read_features(features: Any, names: Array) -> list[int]:
     """Return the numbers of two different columns."""
     if isinstance(features, str) or np.shape(features) != (2,):
         raise ValueError(f"features must be two columns, by name or by number, got {features!r}.")
-    chosen = [_find_column(column, names, "features") for column in features]
+    chosen = [find_column(column, names, "features") for column in features]
     if chosen[0] == chosen[1]:
         raise ValueError(f"features must be two different columns, got {names[chosen[0]]!r} twice.")
     return chosen
@@ -510,7 +510,7 @@ def _read_values(values: Any, rows: Array, names: Array) -> Array:
     row = np.median(rows, axis=0)
     if isinstance(values, Mapping):
         for column, value in values.items():
-            row[_find_column(column, names, "values")] = _read_numbers(value, (), f"values[{column!r}]", "one number")
+            row[find_column(column, names, "values")] = _read_numbers(value, (), f"values[{column!r}]", "one number")
     elif values is not None:
         row = _read_numbers(
             values, row.shape, "values", f"a dictionary or {len(names)} numbers, one for each column"

@@ -22,7 +22,7 @@ from skrelu.inspection._outputs import (
     shorten,
 )
 from skrelu.inspection._plotting import import_pyplot, label_axis, wrap_name
-from skrelu.inspection._space import _find_column
+from skrelu.inspection._space import find_column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -430,7 +430,7 @@ def _check(kind: Any, feature: Any, n_regions: Any, max_display: Any, names: Arr
 
 def _find_feature(feature: Any, names: Array) -> int:
     try:
-        return _find_column(feature, names, "feature")
+        return find_column(feature, names, "feature")
     except ValueError as error:
         listed = ", ".join(map(repr, names[:_MAX_LISTED])) + (", ..." if len(names) > _MAX_LISTED else "")
         raise ValueError(f"feature must be one of {listed}, or its number, got {feature!r}.") from error
