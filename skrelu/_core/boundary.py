@@ -9,6 +9,7 @@ the first one on its line. The steps are
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,10 @@ from skrelu._core.walk import first_crossing
 _MAX_STEPS = 50
 _SHORT_STEP = 0.25  # of the way to a projection
 _MAX_AXES = 16
-_N_LINES = 32
+_FEW_COLUMNS = 3  # few columns have many local minima
+_N_LINES = {True: 128, False: 32}  # with few columns, and with more
+_N_STARTS = 4  # of the search on from the lines: the nearest points on them
+_REACH = 2.0  # how far lines are looked along, of the distance of the nearest point found
 _LINE_LENGTH = 2.0  # in units of the scale; a line goes on to `_BEYOND` times that
 _N_FRACTIONS = 6  # of the way to a projection: 1, 1/2, ..., 1/32
 _MIN_GAIN = 1e-4  # of the distance, for a step to count
@@ -154,14 +158,25 @@ class BoundarySearch:
         columns = np.argsort(-weights, kind="stable")[:_MAX_AXES]
         columns = columns[weights[columns] > 0]
         axes = np.eye(len(columns))
-        lines = np.random.RandomState(0).standard_normal((_N_LINES, len(columns)))
-        lines /= np.linalg.norm(lines, axis=1, keepdims=True)
-        gained = np.zeros(len(numbers), dtype=bool)
-        for line in (*axes, *-axes, *lines):
-            targets = self.start.copy()
-            targets[:, columns] += _LINE_LENGTH * line * self.space.scale[columns]
-            gained |= self._improve(numbers, targets, self.known)
-        self._refine(numbers[gained])
+        n_lines = _N_LINES[len(columns) <= _FEW_COLUMNS]
+        lines = np.random.RandomState(0).standard_normal((n_lines, len(columns)))
+        lines = np.concatenate((axes, -axes, lines / np.linalg.norm(lines, axis=1, keepdims=True)))
+        if not lines.size:
+            return
+        ways = np.zeros((len(lines), self.rows.shape[1]))
+        ways[:, columns] = _LINE_LENGTH * lines * self.space.scale[columns]
+        reach = _REACH * np.minimum(self.nearest.distances, self.known)
+        distances = np.array([self._look(numbers, self.start + way, reach).distances for way in ways])
+        order = distances.argsort(axis=0, kind="stable")
+        for line in order[:_N_STARTS]:
+            self._search_on(numbers, self.start + ways[line], reach)
+
+    def _search_on(self, numbers: Array, targets: Array, reach: Array) -> None:
+        """Search on from what is found on the lines to the targets, whatever is known."""
+        search = copy(self)
+        search.nearest = Nearest.none(self.rows)
+        search._refine(numbers[search.nearest.keep(numbers, self._look(numbers, targets, reach))])
+        self.nearest.keep(numbers, search.nearest, _MIN_GAIN)
 
     def _approach(self, searching: Array, step: float) -> None:
         """Go to the projection, or a part of the way, until a point is found; then search on from there."""
@@ -218,13 +233,17 @@ class BoundarySearch:
 
     def _improve(self, numbers: Array, targets: Array, known: Array | float = np.inf) -> Array:
         """Look on the lines to the targets and beyond; return where a point is found that is nearer."""
+        found = self._look(numbers, targets, np.minimum(self.nearest.distances[numbers], known))
+        return self.nearest.keep(numbers, found, _MIN_GAIN)
+
+    def _look(self, numbers: Array, targets: Array, reach: Array) -> Nearest:
+        """Return what is found on the lines to the targets and beyond, up to a distance."""
         start = self.start[numbers]
         direction = targets - start
         end = self.space.ends(start, direction)
         inside = self._is_inside[numbers]  # otherwise the distance is not that from the start
         with np.errstate(divide="ignore", invalid="ignore"):  # a target may be the start
-            useful = np.minimum(self.nearest.distances[numbers], known) / self.space.distances(targets, start)
-        end[inside] = np.fmin(end, useful)[inside]
+            end[inside] = np.fmin(end, reach / self.space.distances(targets, start))[inside]
         crossing = first_crossing(
             self.coefs,
             self.intercepts,
@@ -234,7 +253,6 @@ class BoundarySearch:
             self.margin[numbers],
             end,
         )
-        t = crossing.t[:, np.newaxis]
-        points = self.space.inside(start + t * direction)
+        points = self.space.inside(start + crossing.t[:, np.newaxis] * direction)
         distances = np.where(np.isnan(crossing.t), np.inf, self.space.distances(points, self.rows[numbers]))
-        return self.nearest.keep(numbers, Nearest(points, distances, np.zeros(len(points), dtype=bool)), _MIN_GAIN)
+        return Nearest(points, distances, np.zeros(len(points), dtype=bool))
