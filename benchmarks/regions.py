@@ -1,6 +1,6 @@
 """Draw the activation regions of two moons as the depth grows.
 
-    python benchmarks/regions.py docs/regions.png
+python benchmarks/regions.py docs/regions.png
 """
 
 import argparse
