@@ -2,9 +2,9 @@
 
     python benchmarks/counterfactuals.py [--data FOLDER] [--rows 200]
 
-For each table a default fit, and the nearest counterfactual of some of its rows. `flips`: whether `predict` says another
-label for every point found. `line`: the largest distance of a point over that of the first other label on 10001 places
-of the straight line to it. `around`: the same for 400 random directions, half of them close to the line.
+For each table a default fit, and the nearest counterfactual of some of its rows. `flips`: whether `predict` says
+another label for every point found. `line`: the largest distance of a point over that of the first other label on 10001
+places of the straight line to it. `around`: the same for 400 random directions, half of them close to the line.
 """
 
 import argparse

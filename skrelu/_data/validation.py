@@ -12,6 +12,7 @@ from skrelu._data.labels import Labels, check_indicator
 from skrelu._data.private_sklearn import _check_sample_weight, is_foreign_array
 
 FLOAT_DTYPES = (np.float64, np.float32)
+_MAX_LISTED = 20  # labels in a message
 
 
 def check_no_foreign_array(array: Any, name: str) -> None:
@@ -235,5 +236,10 @@ def check_known_labels(y: Array, labels: Labels, name: str = "y_val", known: str
     unknown = np.setdiff1d(y, labels.classes)
     if len(unknown):
         raise ValueError(
-            f"{name} holds labels that {known} does not: {unknown.tolist()}; {known} holds {labels.classes.tolist()}."
+            f"{name} holds labels that {known} does not: {_list(unknown)}; {known} holds {_list(labels.classes)}."
         )
+
+
+def _list(labels: Array) -> str:
+    shown = labels[:_MAX_LISTED].tolist()
+    return f"{shown}" if len(labels) <= _MAX_LISTED else f"{str(shown)[:-1]}, ...]"

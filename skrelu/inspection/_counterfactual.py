@@ -74,6 +74,9 @@ def nearest_counterfactual(
     Where nothing is found, the search also looks towards rows of X that have the wanted label. So these rows, and the
     unit 'standardized' where it is the deviation in X, depend on the other rows of X.
 
+    A point lies beyond the boundary by about 1e-9 of the difference of scores to be crossed. Rounding it, also to
+    float32, may undo the change: round away from the row, or ask `predict`.
+
     With predictive='laplace' and three or more classes, `predict` compares moderated scores, and their boundary is not
     linear in parts. A point is then moved along its line to where `predict` first says the label. `is_within_region` is
     False if that is more than 0.1% of the way.
@@ -90,18 +93,21 @@ def nearest_counterfactual(
         to change.
     bounds : dict or sequence of (low, high), default=None
         The range of each column, None for no bound: a dictionary by the name or the number of the column, or one pair
-        for each column. A row outside is first moved to its nearest point inside.
+        for each column. A row outside is first moved to its nearest point inside. Columns that are fixed have no
+        bounds.
     fixed : sequence of str or int, or mask of shape (n_features,), default=None
-        The columns that must not change. Those that do not enter the network as numbers, such as the columns of an
-        encoder, never change.
-    scale : {'standardized', 'given'} or array-like of shape (n_features,), default='standardized'
+        The columns that must not change. All other columns that enter the network as numbers may take any value, also
+        columns of integers and booleans: fix those for which that has no meaning. Columns of an encoder, or of another
+        step that is not linear, never change.
+    scale : {'standardized', 'given'}, dict or array-like of shape (n_features,), default='standardized'
         The unit of each column in a distance. 'standardized': its standard deviation among the training rows
-        (`feature_scale_`), after a scaler in a pipeline the scaler's unit; if the classifier has not standardised
-        columns and stands alone, the standard deviation in X. 'given': 1.
+        (`feature_scale_`); after a StandardScaler or RobustScaler the scaler's unit; if the classifier knows neither,
+        the standard deviation in X, and a column that is constant there stays; for a single row 1, with a warning.
+        'given': 1.
     columns : {'auto', 'original', 'transformed'}, default='auto'
-        For a pipeline, the columns that change. 'original': the columns of X that enter as numbers, through linear
-        steps. 'transformed': the features that the last step gets; the points are then rows of these features. 'auto':
-        those of X if the steps can be followed, otherwise the transformed ones.
+        For a pipeline, the columns that change. 'auto' and 'original': the columns of X that enter as numbers, through
+        linear steps. 'transformed': the features that the last step gets; the points are then rows of these features,
+        to which no row of X may belong.
 
     Returns
     -------
@@ -143,6 +149,8 @@ def nearest_counterfactual(
     True
     """
     explained = Explained.of(classifier, columns)
+    if columns == "auto" and explained.columns == "transformed":
+        Explained.of(classifier, "original")  # says why the columns of X cannot change
     table = Table.of(explained, X)
     space = read_space(explained, table.rows, bounds, fixed, scale)
     before = table.predict(table.given)

@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from scipy import sparse
+from sklearn.frozen import FrozenEstimator
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -106,6 +107,8 @@ class Explained:
         """
         if columns not in get_args(Columns):
             raise ValueError(f"columns must be 'auto', 'original' or 'transformed', got {columns!r}.")
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
         while isinstance(estimator, Pipeline) and isinstance(estimator[-1], Pipeline):
             estimator = Pipeline([*estimator.steps[:-1], *estimator[-1].steps])
         classifier = estimator[-1] if isinstance(estimator, Pipeline) else estimator
@@ -125,6 +128,12 @@ class Explained:
     @property
     def classifier(self) -> Any:
         return self.estimator[-1] if isinstance(self.estimator, Pipeline) else self.estimator
+
+    @property
+    def columns(self) -> str:
+        """The columns in which the explanation is given: 'original', those of X, or 'transformed'."""
+        has_steps = isinstance(self.estimator, Pipeline) and len(self.estimator) > 1
+        return "transformed" if has_steps and self.base is None else "original"
 
     @property
     def n_jobs(self) -> int | None:
@@ -155,7 +164,8 @@ class Explained:
         parts = []
         if len(self.base.numbers):
             names = getattr(_first_step(self.estimator), "feature_names_in_", None)
-            parts.append(_take_columns(X, self.base, names))
+            numbers = _take_columns(X, self.base, names)
+            parts.append(numbers if sparse.issparse(numbers) else _fill_missing(numbers, self.base, Z))
         if len(self.base.others):
             parts.append(Z[:, self.base.others])
         if not any(sparse.issparse(part) for part in parts):
@@ -207,8 +217,8 @@ def _read(classifier: Any) -> FittedNetwork:
     elif not isinstance(classifier, Predictor):
         raise TypeError(
             "classifier must be a DeepLogisticClassifier, a DeepLogisticClassifierCV, an MLPClassifier with "
-            f"activation='relu', or a pipeline that ends in one, got {type(classifier).__name__}. Of a search, pass "
-            "its best_estimator_."
+            f"activation='relu', or a pipeline that ends in one, got {_describe(classifier)}. Of a search, pass its "
+            "best_estimator_."
         )
     network = classifier._network() if isinstance(classifier, Predictor) else read_network(classifier)
     network.check_finite()
@@ -216,6 +226,10 @@ def _read(classifier: Any) -> FittedNetwork:
         [array.astype(np.float64, copy=False) for array in arrays] for arrays in (network.coefs, network.intercepts)
     )
     return network._replace(coefs=coefs, intercepts=intercepts)
+
+
+def _describe(classifier: Any) -> str:
+    return f"the class {classifier.__name__}" if isinstance(classifier, type) else type(classifier).__name__
 
 
 def _first_step(pipeline: Pipeline) -> Any:
@@ -286,4 +300,34 @@ def _take_columns(X: Any, base: Base, names: Array | None) -> Rows:
             if is_used[column]:
                 raise
     rows[:, ~is_used] = np.nan_to_num(rows[:, ~is_used], posinf=0, neginf=0)
+    return rows
+
+
+def _fill_missing(rows: Array, base: Base, Z: Rows) -> Array:
+    """Return rows whose missing values are those that an imputer has put in their place, read from the features Z.
+
+    Raises
+    ------
+    ValueError
+        If they cannot be read, as after PCA, or if two imputers do not agree.
+    """
+    missing = np.isnan(rows)
+    if not missing.any():
+        return rows
+    where = np.flatnonzero(missing.any(axis=1))
+    Z = Z[where].toarray() if sparse.issparse(Z) else np.asarray(Z[where], dtype=np.float64)
+    slopes = base.slopes[: len(base.numbers)].tocsc()
+    for feature in np.flatnonzero(np.diff(slopes.indptr) == 1):
+        entry = slopes.indptr[feature]
+        column, slope = slopes.indices[entry], slopes.data[entry]
+        values = (Z[:, feature] - base.offsets[feature]) / slope
+        lacks = missing[where, column] & np.isnan(rows[where, column])
+        rows[where[lacks], column] = values[lacks]
+    affine = np.setdiff1d(np.arange(Z.shape[1]), base.others)
+    expected = (rows[where] @ slopes + base.offsets)[:, affine]
+    if not np.allclose(expected, Z[:, affine], rtol=1e-6, atol=1e-6):
+        raise ValueError(
+            "X holds NaN that the steps replace by values which cannot be told from their results. Give rows without "
+            "NaN, or columns='transformed'."
+        )
     return rows

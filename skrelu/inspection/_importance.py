@@ -30,12 +30,15 @@ class LocalFeatureImportance:
         Their standard deviation over the rows.
     feature_names : ndarray of str
         The names of the columns.
+    columns : {'original', 'transformed'}
+        Whether these are the columns of X, or the features that the last step of a pipeline gets.
     """
 
     importances: Array
     importances_mean: Array
     importances_std: Array
     feature_names: Array
+    columns: str
 
 
 def local_feature_importance(
@@ -67,9 +70,9 @@ def local_feature_importance(
     Returns
     -------
     importance : LocalFeatureImportance
-        With the attributes `importances`, `importances_mean`, `importances_std` and `feature_names`. With several
-        outputs the mean over the scores; for more than two classes of the scores less their mean over the classes, as
-        only differences have a meaning.
+        With the attributes `importances`, `importances_mean`, `importances_std`, `feature_names` and `columns`. With
+        several outputs the mean over the scores; for more than two classes of the scores less their mean over the
+        classes, as only differences have a meaning.
 
     Raises
     ------
@@ -111,6 +114,8 @@ def local_feature_importance(
     """
     explained = Explained.of(classifier, columns)
     Z = explained.rows(X)
+    if Z.shape[0] < 2:
+        raise ValueError("X must hold at least two rows, as the importance of a column depends on its variance in X.")
     weights = check_sample_weight(sample_weight, Z)
     weights = np.full(Z.shape[0], 1 / Z.shape[0]) if weights is None else weights / weights.sum()
     coef, _, groups, _ = region_models(explained, Z)
@@ -126,7 +131,7 @@ def local_feature_importance(
     importances = of_region[groups.region]
     mean = weights @ importances
     std = np.sqrt(weights @ np.square(importances - mean))
-    return LocalFeatureImportance(importances, mean, std, explained.names)
+    return LocalFeatureImportance(importances, mean, std, explained.names, explained.columns)
 
 
 class _Variances:

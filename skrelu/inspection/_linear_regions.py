@@ -55,7 +55,8 @@ def linear_regions(
         response_mean, response_std : the mean of the response and its standard deviation. The response is 1 for the
         second class and 0 for the first. With more than two classes, or with multilabel targets, there is one of each
         for each label, as in `response_mean_setosa`.
-        log_loss : the mean loss of the region's rows (nats); for multilabel targets the sum over the labels.
+        log_loss : the mean loss of the region's rows (nats), of the scores as they are, not moderated; for multilabel
+        targets the sum over the labels.
         accuracy : the part of the region's rows whose label is predicted; for multilabel targets all labels.
         auc : the area under the ROC curve of the region's linear model on the region's rows. With several scores, the
         mean of each label against the others. NaN where the rows are of one kind.

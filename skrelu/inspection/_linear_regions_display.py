@@ -499,6 +499,8 @@ def _read_features(features: Any, names: Array) -> list[int]:
     """Return the numbers of two different columns."""
     if isinstance(features, str) or np.shape(features) != (2,):
         raise ValueError(f"features must be two columns, by name or by number, got {features!r}.")
+    if len(names) < 2:
+        raise ValueError(f"features must be two columns, but there is only one: {names[0]!r}.")
     chosen = [find_column(column, names, "features") for column in features]
     if chosen[0] == chosen[1]:
         raise ValueError(f"features must be two different columns, got {names[chosen[0]]!r} twice.")

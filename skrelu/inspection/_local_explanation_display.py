@@ -24,7 +24,6 @@ from skrelu.inspection._outputs import (
     shorten,
 )
 from skrelu.inspection._plotting import import_pyplot, label_axis, wrap_name
-from skrelu.inspection._space import is_transformed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -408,7 +407,7 @@ def _read_rows(given: Any, name: str) -> Any:
 
 def _values_of(explained: Explained, row: Any) -> Array:
     """Return the value of each column of the explanation in the one row."""
-    table = explained.rows(row) if is_transformed(explained) else row
+    table = explained.rows(row) if explained.columns == "transformed" else row
     names = explained.names
     if sparse.issparse(table):
         found: Any = table.toarray()[0]

@@ -26,6 +26,8 @@ class LocalLinearModels:
         `numpy.packbits`.
     feature_names : ndarray of str
         The names of the columns that `coef` belongs to.
+    columns : {'original', 'transformed'}
+        Whether these are the columns of X, or the features that the last step of a pipeline gets.
     """
 
     coef: Array
@@ -33,6 +35,7 @@ class LocalLinearModels:
     region: Array
     pattern: Array
     feature_names: Array
+    columns: str
 
 
 def local_linear_models(classifier: Any, X: MatrixLike, *, columns: Columns = "auto") -> LocalLinearModels:
@@ -62,9 +65,10 @@ def local_linear_models(classifier: Any, X: MatrixLike, *, columns: Columns = "a
     Returns
     -------
     models : LocalLinearModels
-        With the attributes `coef`, `intercept`, `region`, `pattern` and `feature_names`. For two classes there is one
-        score; otherwise one for each class or label, and `coef` is 3-d. `coef` times x plus `intercept` is
-        `decision_function` to rounding; with predictive='laplace' the scores before they are moderated.
+        With the attributes `coef`, `intercept`, `region`, `pattern`, `feature_names` and `columns`. For two classes
+        there is one score; otherwise one for each class or label, and `coef` is 3-d. `coef` times x plus `intercept` is
+        `decision_function` to rounding; with predictive='laplace' the scores before they are moderated. Behind a
+        SimpleImputer a missing value in x is what stands in its place.
 
     Raises
     ------
@@ -107,7 +111,7 @@ def local_linear_models(classifier: Any, X: MatrixLike, *, columns: Columns = "a
         coef, intercept = coef[:, 0], intercept[:, 0]
     if len(coef) < len(groups.region):  # otherwise each region has one row, and they are in the order of the rows
         coef, intercept = coef[groups.region], intercept[groups.region]
-    return LocalLinearModels(coef, intercept, groups.region, patterns, explained.names)
+    return LocalLinearModels(coef, intercept, groups.region, patterns, explained.names, explained.columns)
 
 
 def region_models(explained: Explained, Z: Rows, *, of_base: bool = False) -> tuple[Array, Array, Grouping, Array]:

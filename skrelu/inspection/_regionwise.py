@@ -342,7 +342,9 @@ class RegionwiseLogisticClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         if self.estimator is None:
             return DeepLogisticClassifier((_N_UNITS,), random_state=self.random_state)
         estimator = self.estimator.estimator if isinstance(self.estimator, FrozenEstimator) else self.estimator
-        classifier = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+        classifier = estimator
+        while isinstance(classifier, Pipeline):
+            classifier = classifier[-1]
         if not isinstance(classifier, Predictor | MLPClassifier):
             raise TypeError(
                 "estimator must be None, a DeepLogisticClassifier, a DeepLogisticClassifierCV, an MLPClassifier with "

@@ -6,17 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
+from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from skrelu._core.arrays import Array
 from skrelu._core.boundary import Space
+from skrelu._warnings import warn_caller
 from skrelu.inspection._explained import Explained
 
-
-def is_transformed(explained: Explained) -> bool:
-    """Return whether the explanation is in the features of a pipeline's last step, not in the columns of X."""
-    estimator = explained.estimator
-    return explained.base is None and isinstance(estimator, Pipeline) and len(estimator) > 1
+_MAX_LISTED = 20  # names in a message
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +38,7 @@ class Table:
 
     @classmethod
     def of(cls, explained: Explained, X: Any) -> "Table":
-        if is_transformed(explained):
+        if explained.columns == "transformed":
             X = explained.estimator[:-1].transform(X)
             explained = replace(explained, estimator=explained.classifier)
         base_rows: Any = explained.base_rows(X, explained.rows(X))
@@ -88,12 +87,18 @@ def read_space(explained: Explained, rows: Array, bounds: Any, fixed: Any, scale
     """Return the bounds and the units of the columns of the base, from those of the user's columns."""
     names = explained.names
     low, high = _read_bounds(bounds, names)
-    unit = _read_scale(explained, rows, scale)
     n_numbers = len(explained.source) if explained.base is None else len(explained.base.numbers)
     source = explained.source[:n_numbers]
     others = explained.source[n_numbers:]
     stays = _read_columns(fixed, names, "fixed")
+    if np.isin(source, others).all():
+        raise ValueError(
+            "No column of X can change: none enters the network as a number alone, as every one passes an encoder or "
+            "another step that is not linear. Explain the features of the last step, with columns='transformed'."
+        )
+    unit = _read_scale(explained, rows, scale)
     stays[others] = True  # a number that also enters in another way
+    stays |= unit == 0
     is_number = np.zeros(len(names), dtype=bool)
     is_number[source] = True
     is_number[others] = False
@@ -122,24 +127,29 @@ def _read_scale(explained: Explained, rows: Array, scale: Any) -> Array:
         return _standard_units(explained, rows)
     must = f"scale must be 'standardized', 'given' or {n_columns} positive numbers, one for each column"
     try:
-        units = np.asarray(scale, dtype=np.float64)
+        if hasattr(scale, "items"):  # a dictionary, or a series with the names of the columns
+            places = [find_column(column, explained.names, "scale") for column, _ in scale.items()]
+            units = np.full(n_columns, np.nan)
+            units[places] = [unit for _, unit in scale.items()]
+        else:
+            units = np.asarray(scale, dtype=np.float64)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{must}, got {scale!r}.") from error
+        raise ValueError(f"{must}, got {scale!r}. {error}") from error
     if units.shape != (n_columns,) or not (np.isfinite(units) & (units > 0)).all():
         raise ValueError(f"{must}, got {scale!r}.")
     return units
 
 
 def _standard_units(explained: Explained, rows: Array) -> Array:
+    """Return the deviations of the columns, 0 for a constant one, which stays."""
     known = getattr(explained.classifier, "feature_scale_", None)
     base = explained.base
+    if base is None and known is not None:
+        return np.asarray(known, dtype=np.float64)
+    if known is None and not _has_scaler(explained.estimator):
+        return _deviations(explained, rows)
     if base is None:
-        if known is not None:
-            return np.asarray(known, dtype=np.float64)
-        if is_transformed(explained):
-            return np.ones(rows.shape[1])
-        deviations = rows.std(axis=0)
-        return np.where(deviations > 0, deviations, 1.0)
+        return np.ones(rows.shape[1])
     units = np.ones(len(explained.names))
     slopes = base.slopes[: len(base.numbers)]
     feature_units = np.ones(slopes.shape[1]) if known is None else np.asarray(known, dtype=np.float64)
@@ -149,12 +159,38 @@ def _standard_units(explained: Explained, rows: Array) -> Array:
     return units
 
 
+def _has_scaler(estimator: Any) -> bool:
+    """Return whether a step of a pipeline, or of one within it, standardises columns."""
+    if isinstance(estimator, Pipeline):
+        return any(_has_scaler(step) for _, step in estimator.steps)
+    if isinstance(estimator, ColumnTransformer):
+        return any(_has_scaler(step) for _, step, _ in estimator.transformers_)
+    return isinstance(estimator, StandardScaler | RobustScaler)
+
+
+def _deviations(explained: Explained, rows: Array) -> Array:
+    """Return the deviations of the columns in X."""
+    n_numbers = rows.shape[1] if explained.base is None else len(explained.base.numbers)
+    deviations = np.zeros(len(explained.names))
+    deviations[explained.source[:n_numbers]] = rows[:, :n_numbers].std(axis=0)
+    if not deviations.any():
+        warn_caller(
+            "The classifier does not know the standard deviations of the columns, and all rows of X are equal, so "
+            "distances are in the columns' own units. Give scale, such as the deviations of the training rows, or "
+            "'given'.",
+            UserWarning,
+        )
+        return np.ones(len(explained.names))
+    return deviations
+
+
 def _read_columns(columns: Any, names: Array, name: str) -> Array:
     """Return a mask of the columns that are named by their names, their numbers or a mask."""
     mask = np.zeros(len(names), dtype=bool)
     if columns is None:
         return mask
-    given = [columns] if isinstance(columns, str) or np.ndim(columns) == 0 else list(columns)
+    is_one = isinstance(columns, str) or (np.ndim(columns) == 0 and not isinstance(columns, set | frozenset))
+    given = [columns] if is_one else list(columns)
     if given and all(isinstance(column, bool | np.bool_) for column in given):
         if len(given) != len(mask):
             raise ValueError(f"{name} must be a mask of {len(names)} columns, got {len(given)} values.")
@@ -171,7 +207,12 @@ def find_column(column: Any, names: Array, name: str) -> int:
             return int(found[0])
     elif isinstance(column, int | np.integer) and -len(names) <= column < len(names):
         return int(column) % len(names)
-    raise ValueError(f"{name} must name columns of X, by name or by number; there is no column {column!r}.")
+    known = ", ".join(repr(str(known)) for known in names[:_MAX_LISTED])
+    more = ", ..." if len(names) > _MAX_LISTED else ""
+    raise ValueError(
+        f"{name} must name columns by name or by number; there is no column {column!r} among the {len(names)}: "
+        f"{known}{more}."
+    )
 
 
 def _read_bounds(bounds: Any, names: Array) -> tuple[Array, Array]:
@@ -181,7 +222,7 @@ def _read_bounds(bounds: Any, names: Array) -> tuple[Array, Array]:
     if isinstance(bounds, dict):
         pairs = {find_column(column, names, "bounds"): pair for column, pair in bounds.items()}
     else:
-        if isinstance(bounds, str) or np.ndim(bounds) == 0:
+        if isinstance(bounds, str) or not hasattr(bounds, "__len__"):
             raise ValueError(f"bounds must be a dictionary or {len(names)} pairs (low, high), got {bounds!r}.")
         pairs = dict(enumerate(bounds))
         if len(pairs) != len(names):
@@ -190,7 +231,7 @@ def _read_bounds(bounds: Any, names: Array) -> tuple[Array, Array]:
             )
     for column, pair in pairs.items():
         try:
-            least, most = pair
+            least, most = (None, None) if pair is None else pair
             low[column] = -np.inf if least is None else least
             high[column] = np.inf if most is None else most
         except (TypeError, ValueError) as error:

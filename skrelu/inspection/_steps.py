@@ -7,6 +7,7 @@ z_k = sum_j x_j a_jk + c_k, and which column it comes from if there is only one.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from inspect import getattr_static
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -268,12 +269,16 @@ def _follow_targets(step: Any, features: Features) -> Features:
 
 
 def _follow_imputer(step: Any, features: Features) -> Features | None:
-    """Follow a SimpleImputer. Its values are not affine, as missing ones are replaced."""
-    is_kept = np.array([step.keep_empty_features or value == value for value in step.statistics_], dtype=bool)
-    numbers = np.flatnonzero(is_kept)
+    """Follow a SimpleImputer. Its values are those of the columns; a missing one is what stands in its place."""
+    statistics = step.statistics_.tolist()
+    is_number = step.missing_values != step.missing_values and all(isinstance(value, Real) for value in statistics)
+    is_empty = np.array([value != value for value in statistics], dtype=bool)
+    numbers = np.flatnonzero(~is_empty | step.keep_empty_features)
+    values = features.selected(numbers)
+    parts = [values if is_number and not is_empty[numbers].any() else values.encoded(1)]
     if step.indicator_ is not None:
-        numbers = np.concatenate((numbers, step.indicator_.features_))
-    return features.selected(numbers).encoded(1)
+        parts.append(_follow_indicator(step.indicator_, features))
+    return Features.joined(parts, features.slopes.shape[0])
 
 
 def _follow_indicator(step: Any, features: Features) -> Features:

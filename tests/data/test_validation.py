@@ -286,6 +286,12 @@ class TestKnownLabels:
     def test_validation_labels_that_are_allowed(self, y, y_val):
         check_known_labels(np.array(y_val), Labels.of(y, None))
 
+    def test_many_unknown_labels_are_cut_short(self):
+        with pytest.raises(
+            ValueError, match=r"y holds labels .*: \[2, 3, .*, 21, \.\.\.\]; classes_ holds \[0, 1\]\.$"
+        ):
+            check_known_labels(np.arange(500), Labels.of(SMALL_Y, None), "y", "classes_")
+
 
 @pytest.mark.parametrize(
     ("X", "expected"),

@@ -18,10 +18,11 @@ from sklearn.datasets import (
 )
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, QuantileTransformer, StandardScaler
 
 from skrelu import DeepLogisticClassifier
 from skrelu.inspection import local_linear_models, nearest_counterfactual
@@ -180,7 +181,7 @@ def test_nothing_is_found_where_nothing_may_change():
     X, y = load_iris(return_X_y=True)
     classifier, X = fit(X, y), X[::20]
     for kwargs in ({"fixed": [0, 1, 2, 3]}, {"bounds": [(v, v + 1e-9) for v in X[0]]}):
-        found = nearest_counterfactual(classifier, X[:1], **kwargs)
+        found = nearest_counterfactual(classifier, X[:1], scale="given", **kwargs)
         assert not found.is_found.any()
         assert not found.is_within_region.any()
         assert np.isnan(found.distance).all()
@@ -255,7 +256,10 @@ def test_pipelines(step):
     first = PCA(4) if step == "pca" else FunctionTransformer(lambda X: X**2)
     scaler = StandardScaler().set_output(transform="pandas" if step == "unknown frame" else "default")
     model = make_pipeline(scaler, first, DeepLogisticClassifier((6,), alpha=1.0, random_state=0)).fit(X, y)
-    found = nearest_counterfactual(model, X[::9])
+    if step != "pca":
+        with pytest.raises(ValueError, match=r"columns must be .*transformed.*'functiontransformer'"):
+            nearest_counterfactual(model, X[::9])
+    found = nearest_counterfactual(model, X[::9], columns="auto" if step == "pca" else "transformed")
     assert found.is_found.all()
     predict = model.predict if step == "pca" else model[-1].predict
     assert (predict(found.points) != model.predict(X[::9])).all()
@@ -313,7 +317,7 @@ def test_row_exactly_on_the_boundary_and_a_column_without_weight():
 def test_classifier_that_says_one_label_everywhere():
     classifier = fit(*make_moons(100, random_state=0), (2,))
     classifier = by_hand([np.zeros((2, 2)), [[1], [-1]]], [[1, 0], [1]], classifier)
-    found = nearest_counterfactual(classifier, np.zeros((3, 2)))
+    found = nearest_counterfactual(classifier, np.zeros((3, 2)), scale="given")
     assert not found.is_found.any()
     assert (found.label == classifier.classes_[1]).all()
 
@@ -334,13 +338,13 @@ def test_constant_column():
         ({"target": [0, 1]}, r"target must be one label or one for each of the 15 rows, got shape \(2,\)"),
         ({"bounds": {0: (2, 1)}}, r"bounds must have low <= high, got \(2, 1\) for 'x0'"),
         ({"bounds": {0: (np.nan, 1)}}, "bounds must have low <= high"),
-        ({"bounds": {"q": (0, 1)}}, "bounds must name columns of X.* there is no column 'q'"),
+        ({"bounds": {"q": (0, 1)}}, "bounds must name columns.* there is no column 'q'"),
         ({"bounds": [(0, 1)]}, "bounds must be a dictionary or 4 pairs .* got 1"),
         ({"bounds": 3}, "bounds must be a dictionary or 4 pairs .* got 3"),
         ({"bounds": {0: 3}}, "bounds must be pairs"),
         ({"bounds": {0: ("low", 1)}}, "bounds must be pairs"),
-        ({"fixed": ["q"]}, "fixed must name columns of X.* there is no column 'q'"),
-        ({"fixed": [4]}, "fixed must name columns of X.* there is no column 4"),
+        ({"fixed": ["q"]}, "fixed must name columns.* there is no column 'q'"),
+        ({"fixed": [4]}, "fixed must name columns.* there is no column 4"),
         ({"fixed": [True, False]}, "fixed must be a mask of 4 columns, got 2"),
         ({"scale": "wide"}, "scale must be 'standardized', 'given' or 4 positive numbers.* got 'wide'"),
         ({"scale": [1, 1, 1]}, "scale must be"),
@@ -366,3 +370,62 @@ def test_wrong_classifiers_and_rows():
             nearest_counterfactual(classifier, wrong)
     with pytest.raises(ValueError, match="overflow"):
         nearest_counterfactual(by_hand([[[1e300]] * 4, [[1e300] * 3]], [[0], [0] * 3], classifier), X * 1e10)
+
+
+def test_unit_is_the_deviation_in_X_if_nothing_else_is_known():
+    X, y = make_moons(100, noise=0.2, random_state=0)
+    X = np.column_stack([X[:, 0], 1000 * X[:, 1], np.full(100, 7.0)])
+    Z = StandardScaler().fit_transform(X)
+    network = MLPClassifier((5,), max_iter=2000, random_state=0).fit(Z, y)
+    network.coefs_[0][2] = [1, -1, 2, 0.5, 1]  # the constant column would be moved
+    alone = nearest_counterfactual(network, Z)
+    assert_array_equal(alone.points[:, 2], Z[:, 2])
+    unchanged = make_pipeline(FunctionTransformer().fit(Z), network)
+    assert_allclose(nearest_counterfactual(unchanged, Z).distance, alone.distance)
+    scaled = make_pipeline(StandardScaler().fit(X), network)
+    one = nearest_counterfactual(scaled, X[:1])  # the scaler knows
+    assert one.distance[0] == pytest.approx(nearest_counterfactual(scaled, X).distance[0])
+    with pytest.warns(UserWarning, match="all rows of X are equal, so distances are in the columns' own units"):
+        found = nearest_counterfactual(network, Z[:1])
+    assert found.distance == pytest.approx(nearest_counterfactual(network, Z[:1], scale="given").distance)
+
+
+def test_missing_values_behind_an_imputer():
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    X.iloc[::7, 0] = X.iloc[3::5, 2] = np.nan
+    imputer = SimpleImputer()
+    model = make_pipeline(imputer, StandardScaler(), DeepLogisticClassifier((6,), alpha=1.0, random_state=0)).fit(X, y)
+    filled = pd.DataFrame(imputer.transform(X), columns=X.columns)
+    found, expected = (nearest_counterfactual(model, table, fixed=[0]) for table in (X, filled))
+    assert found.is_found.all()
+    assert_allclose(found.points, expected.points)
+    assert_allclose(found.points.iloc[:, 0], filled.iloc[:, 0])
+    assert (model.predict(found.points) != model.predict(X)).all()
+    mixing = make_pipeline(SimpleImputer(), PCA(3), DeepLogisticClassifier((6,), alpha=1.0, random_state=0)).fit(X, y)
+    with pytest.raises(ValueError, match="X holds NaN that the steps replace by values which cannot be told"):
+        nearest_counterfactual(mixing, X)
+    nearest_counterfactual(mixing, filled)
+
+
+def test_columns_that_all_pass_an_encoder_are_an_error():
+    X, y = load_iris(return_X_y=True)
+    model = make_pipeline(QuantileTransformer(n_quantiles=20), DeepLogisticClassifier((6,), alpha=1.0, random_state=0))
+    with pytest.raises(ValueError, match="No column of X can change"):
+        nearest_counterfactual(model.fit(X, y), X)
+    assert nearest_counterfactual(model, X, columns="transformed").is_found.all()
+
+
+def test_units_and_bounds_by_name():
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    classifier = fit(X, y)
+    units = X.std()[::-1]
+    expected = nearest_counterfactual(classifier, X, scale=X.std().to_numpy(), bounds=[(0, None), *[(None, None)] * 3])
+    for scale in (units, units.to_dict()):
+        found = nearest_counterfactual(classifier, X, scale=scale, bounds=[(0, None), None, None, None])
+        assert_array_equal(found.distance, expected.distance)
+    with pytest.raises(ValueError, match=r"scale must be .* there is no column 'q'"):
+        nearest_counterfactual(classifier, X, scale={"q": 1.0})
+    with pytest.raises(ValueError, match="scale must be"):
+        nearest_counterfactual(classifier, X, scale={X.columns[0]: 1.0})
+    first = {X.columns[0]}
+    assert (nearest_counterfactual(classifier, X, fixed=first).points[X.columns[0]] == X[X.columns[0]]).all()

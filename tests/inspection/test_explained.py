@@ -421,7 +421,8 @@ def test_other_estimators_are_refused():
         None,
     ):
         last = other[-1] if isinstance(other, Pipeline) else other
-        with pytest.raises(TypeError, match=rf"classifier must be .*, got {type(last).__name__}\. .* best_estimator_"):
+        kind = f"the class {last.__name__}" if isinstance(last, type) else type(last).__name__
+        with pytest.raises(TypeError, match=rf"classifier must be .*, got {kind}\. .* best_estimator_"):
             Explained.of(other)
     check_models(search.best_estimator_, X)
 

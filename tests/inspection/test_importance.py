@@ -70,6 +70,7 @@ def test_an_encoded_column_has_the_variance_of_the_sum_of_its_parts(mixed):
     coef = local_linear_models(pipeline[-1], Z).coef
     result = local_feature_importance(pipeline, X)
     assert list(result.feature_names) == ["age", "job", "pay"]
+    assert result.columns == "original"
     parts = coef[:, np.newaxis, 2:] @ Z[:, 2:].T  # of each row's model, for all rows
     assert_allclose(result.importances[:, 1], parts[:, 0].var(axis=1), rtol=1e-9)
     assert_allclose(result.importances[:, 0], (coef[:, 0] * 1.0) ** 2, rtol=1e-9)
@@ -80,6 +81,7 @@ def test_transformed_features_by_their_names(mixed):
     pipeline, X, _ = mixed
     result = local_feature_importance(pipeline, X, columns="transformed")
     assert list(result.feature_names) == list(pipeline[:-1].get_feature_names_out())
+    assert result.columns == "transformed"
     Z = pipeline[:-1].transform(X)
     assert_allclose(result.importances, local_linear_models(pipeline[-1], Z).coef ** 2 * Z.var(axis=0), rtol=1e-9)
 
@@ -114,6 +116,8 @@ def test_an_unused_and_a_constant_column_have_none():
 
 def test_bad_input():
     X, y = load_iris(return_X_y=True)
+    with pytest.raises(ValueError, match="X must hold at least two rows"):
+        local_feature_importance(fit(X, y), X[:1])
     with pytest.raises(NotFittedError):
         local_feature_importance(DeepLogisticClassifier(), X)
     with pytest.raises(

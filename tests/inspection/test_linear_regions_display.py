@@ -403,14 +403,14 @@ def test_a_title_stands_above_the_legend(n_classes, layout):
     ("given", "message"),
     [
         ({"features": (0, 0)}, "features must be two different columns, got 'x0' twice"),
-        ({"features": (0, 3)}, "features must name columns of X.* there is no column 3"),
-        ({"features": (0, "size")}, "features must name columns of X.* there is no column 'size'"),
+        ({"features": (0, 3)}, "features must name columns.* there is no column 3"),
+        ({"features": (0, "size")}, "features must name columns.* there is no column 'size'"),
         ({"features": (0, 1, 2)}, r"features must be two columns, by name or by number, got \(0, 1, 2\)"),
         ({"features": "ab"}, "features must be two columns, by name or by number, got 'ab'"),
         ({"values": [1.0, 2.0]}, "values must be a dictionary or 3 numbers"),
         ({"values": [1.0, 2.0, np.nan]}, "values must be a dictionary or 3 numbers"),
         ({"values": "median"}, "values must be a dictionary or 3 numbers"),
-        ({"values": {"size": 1}}, "values must name columns of X.* 'size'"),
+        ({"values": {"size": 1}}, "values must name columns.* 'size'"),
         ({"values": {2: "large"}}, r"values\[2\] must be one number, got 'large'"),
         ({"values": {2: np.inf}}, r"values\[2\] must be one number, all finite|values\[2\] must be one"),
         ({"columns": "all"}, "columns must be 'auto'"),
@@ -444,7 +444,7 @@ def test_other_classifiers_are_refused():
         LinearRegionsDisplay.from_estimator(LogisticRegression().fit(X, y), X)
     with pytest.raises(NotFittedError):
         LinearRegionsDisplay.from_estimator(DeepLogisticClassifier(), X)
-    with pytest.raises(ValueError, match="features must name columns"):  # one column has no plane
+    with pytest.raises(ValueError, match="features must be two columns, but there is only one"):
         LinearRegionsDisplay.from_estimator(network((1, 4), [0, 1]), X[:, :1])
 
 

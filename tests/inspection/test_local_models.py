@@ -13,6 +13,8 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -350,3 +352,18 @@ def test_an_unfitted_classifier():
     for model in (DeepLogisticClassifier(), MLPClassifier(), make_pipeline(StandardScaler(), MLPClassifier())):
         with pytest.raises(NotFittedError):
             local_linear_models(model, [[1.0]])
+
+
+def test_missing_values_and_whose_columns_they_are():
+    X, y = load_iris(return_X_y=True)
+    X[::5, 1] = np.nan
+    imputer = SimpleImputer()
+    model = make_pipeline(imputer, StandardScaler(), DeepLogisticClassifier((5,), alpha=1.0, random_state=0)).fit(X, y)
+    models = local_linear_models(model, X)
+    assert models.columns == "original"
+    scores = np.einsum("nkp,np->nk", models.coef, imputer.transform(X)) + models.intercept
+    assert_allclose(scores, model.decision_function(X), rtol=1e-9, atol=1e-9)
+    assert local_linear_models(model, X, columns="transformed").columns == "transformed"
+    assert local_linear_models(model[-1], model[:-1].transform(X)).columns == "original"
+    frozen = local_linear_models(FrozenEstimator(model), X)
+    assert_array_equal(frozen.coef, models.coef)

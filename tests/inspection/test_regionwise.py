@@ -487,3 +487,12 @@ class TestErrors:
 
 def _limited(minimize, *args, **kwargs):
     return minimize(*args, **{**kwargs, "max_iter": 1})
+
+
+def test_a_pipeline_at_the_end_of_a_pipeline():
+    X, y = load_iris(return_X_y=True)
+    inner = make_pipeline(StandardScaler(), DeepLogisticClassifier((4,), alpha=1.0, random_state=0))
+    nested = make_pipeline(StandardScaler(), inner).fit(X, y)
+    simplified = simplify(nested, X, y, 2)
+    flat = simplify(make_pipeline(*(step for _, step in [*nested.steps[:-1], *inner.steps])), X, y, 2)
+    assert_allclose(simplified.decision_function(X), flat.decision_function(X))
