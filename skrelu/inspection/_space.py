@@ -43,7 +43,7 @@ class Table:
             explained = replace(explained, estimator=explained.classifier)
         base_rows: Any = explained.base_rows(X, explained.rows(X))
         rows: Array = base_rows.toarray() if sparse.issparse(base_rows) else np.asarray(base_rows)
-        return cls(explained, X, rows.astype(np.float64))
+        return cls(explained, X, np.ascontiguousarray(rows, dtype=np.float64))
 
     def predict(self, table: Any) -> Array:
         return np.asarray(self.explained.estimator.predict(table))

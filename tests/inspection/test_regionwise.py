@@ -87,7 +87,7 @@ def literal_scores(model, X):
             alpha=0.1,
         ),
         RegionwiseLogisticClassifier(
-            MLPClassifier((10,), alpha=0.1, solver="lbfgs", max_iter=100, random_state=0), 3, random_state=0
+            MLPClassifier((10,), alpha=1.0, solver="lbfgs", max_iter=100, random_state=0), 3, random_state=0
         ),
     ]
 )
