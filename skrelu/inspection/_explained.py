@@ -18,6 +18,7 @@ from skrelu._predictor import Predictor
 from skrelu.inspection._steps import Features, follow, is_passthrough
 
 Columns = Literal["auto", "original", "transformed"]
+TRANSFORMED = " (transformed)"  # what a picture adds to a name
 
 
 @dataclass(frozen=True)
@@ -185,13 +186,24 @@ class Explained:
 
     @property
     def base_names(self) -> Array:
-        """The names of the columns of the base: of columns of X, and of features of the last step."""
+        """The names of the columns of the base, of columns of X and of features of the last step, for a picture."""
         if self.base is None:
-            return self.names
+            return self.drawn_names
         names = [self.names[self.base.numbers]]
         if len(self.base.others):
-            names.append(_transformed_names(self.estimator, self.network.n_features)[self.base.others])
+            features = _transformed_names(self.estimator, self.network.n_features)
+            names.append(self._mark(features[self.base.others]))
         return np.concatenate(names)
+
+    @property
+    def drawn_names(self) -> Array:
+        """The names of the columns of the explanation, for a picture."""
+        return self.names if self.columns == "original" else self._mark(self.names)
+
+    def _mark(self, names: Array) -> Array:
+        """Return names of features; one with the name of a column of X says that it is transformed."""
+        known = set(getattr(_first_step(self.estimator), "feature_names_in_", ()))
+        return np.array([f"{name}{TRANSFORMED}" if name in known else name for name in names], dtype=object)
 
     @property
     def source(self) -> Array:

@@ -250,7 +250,7 @@ class LinearRegionsDisplay:
             class_of_interest=position,
             points=None if y is None else rows[:, chosen],
             point_labels=point_labels,
-            feature_names=(explained.names[chosen[0]], explained.names[chosen[1]]),
+            feature_names=tuple(explained.drawn_names[chosen]),
         )
         return display.plot(ax, polygon_kwargs=polygon_kwargs, line_kwargs=line_kwargs, scatter_kwargs=scatter_kwargs)
 

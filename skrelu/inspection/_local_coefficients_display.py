@@ -8,7 +8,7 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from skrelu._core.arrays import Array, MatrixLike, Rows
 from skrelu._core.scores import compute_scores
-from skrelu.inspection._explained import Columns, Explained
+from skrelu.inspection._explained import TRANSFORMED, Columns, Explained
 from skrelu.inspection._local_models import region_models
 from skrelu.inspection._outputs import (
     COLOR_AGAINST,
@@ -429,8 +429,9 @@ def _check(kind: Any, feature: Any, n_regions: Any, max_display: Any, names: Arr
 
 
 def _find_feature(feature: Any, names: Array) -> int:
+    plain = np.array([str(name).removesuffix(TRANSFORMED) for name in names], dtype=object)
     try:
-        return find_column(feature, names, "feature")
+        return find_column(feature, plain, "feature")
     except ValueError as error:
         listed = ", ".join(map(repr, names[:_MAX_LISTED])) + (", ..." if len(names) > _MAX_LISTED else "")
         raise ValueError(f"feature must be one of {listed}, or its number, got {feature!r}.") from error

@@ -2,6 +2,7 @@
 
 import re
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,13 +28,14 @@ from sklearn.preprocessing import (
     Normalizer,
     OneHotEncoder,
     PolynomialFeatures,
+    PowerTransformer,
     SplineTransformer,
     StandardScaler,
 )
 
 from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV
 from skrelu._core.scores import compute_scores
-from skrelu.inspection import local_linear_models
+from skrelu.inspection import LinearRegionsDisplay, LocalCoefficientsDisplay, local_linear_models
 from skrelu.inspection._explained import Explained
 
 
@@ -475,3 +477,23 @@ def test_steps_of_another_fit():
         Explained.of(model, "original")
     with pytest.raises(ValueError, match="X has 4 features"):
         local_linear_models(model, X)
+
+
+def test_pictures_tell_a_transformed_feature_from_the_column_of_its_name():
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    X.columns = list("abcd")
+    changed = make_pipeline(PowerTransformer(), make_classifier()).fit(X, y)
+    explained = Explained.of(changed, linear=True)
+    assert explained.drawn_names.tolist() == [f"{name} (transformed)" for name in "abcd"]
+    scaled = make_pipeline(StandardScaler(), make_classifier()).fit(X, y)
+    assert Explained.of(scaled).drawn_names.tolist() == list("abcd")
+    reduced = Explained.of(make_pipeline(PowerTransformer(), PCA(2), make_classifier()).fit(X, y), linear=True)
+    assert reduced.drawn_names.tolist() == ["pca0", "pca1"]
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    regions = LinearRegionsDisplay.from_estimator(changed, X, features=("a", "d"))
+    assert regions.ax_.get_xlabel() == "a (transformed)"
+    profile = LocalCoefficientsDisplay.from_estimator(changed, X, kind="profile", feature="b")
+    assert profile.ax_.get_xlabel() == "b (transformed)"
+    plt.close("all")
