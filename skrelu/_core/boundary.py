@@ -110,7 +110,7 @@ class BoundarySearch:
         So small that it does not count, so that a line which only touches the boundary has no place on it.
     space : Space
     known : ndarray of shape (n_rows,)
-        The distance of a point that is known. On lines that are only looked along, what is farther is of no use.
+        The distance of a point that is known already. Some lines are not followed farther than about that.
     """
 
     def __init__(

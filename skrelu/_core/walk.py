@@ -28,7 +28,7 @@ class Crossing(NamedTuple):
 
 
 class _Line(NamedTuple):
-    """Inputs of the units and scores on some lines, value + t * slope under the pattern of now."""
+    """Inputs of the units and scores on some lines, value + t * slope under the current pattern."""
 
     values: list[Array]
     slopes: list[Array]

@@ -18,9 +18,12 @@ from skrelu.inspection._space import Table, read_space
 _BLOCK_ROWS = 256
 _N_OTHER_ROWS = 5  # rows with the wanted label that are tried where the search finds nothing
 _MARGIN = 1e-9  # of a row's own way in the scores: how far beyond the boundary a point lies
-_SHORTEST = 1e-12  # a way of no length, in units of the scale
-_NUDGES = (0.0, *10.0 ** np.arange(-12, -3))  # how far beyond a point a label is looked for: units, or its distance
-_FAR = (1.01, 1.1, 1.25, 1.5, 2.0, 3.0, 4.0)  # and then
+_SHORTEST = 1e-12  # a distance that counts as 0, in units of the scale
+_NUDGES = (
+    0.0,
+    *10.0 ** np.arange(-12, -3),
+)  # steps beyond a point until `predict` says the label: units, or its distance
+_FAR = (1.01, 1.1, 1.25, 1.5, 2.0, 3.0, 4.0)  # multiples of the distance that are tried after these
 _N_LOOKS = 32  # on the way to a point, if the boundary is not where scores change their order
 _N_HALVINGS = 30
 _NEAR = 1e-3  # of the distance
@@ -200,13 +203,13 @@ class _Goal:
 
 
 def _least_margin(coefs: Sequence[Array], space: Space) -> float:
-    """Return a margin for rows on the boundary: the change of the scores at the steepest, on a way of no length."""
+    """Return a margin for rows on the boundary: the most that scores can change over a distance that counts as 0."""
     scale = np.where(np.isfinite(space.scale), space.scale, 0)[:, np.newaxis]
     return float(_SHORTEST * np.prod([np.linalg.norm(coef, 2) for coef in (scale * coefs[0], *coefs[1:])]))
 
 
 def _is_curved(explained: Explained) -> bool:
-    """Return whether labels change elsewhere than where the order of the scores does."""
+    """Return whether `predict` compares moderated scores, whose order changes elsewhere than that of the scores."""
     return explained.network.is_relative and getattr(explained.classifier, "predictive", None) == "laplace"
 
 

@@ -85,15 +85,12 @@ class Explained:
         The names of the columns in which the explanation is given.
     base : Base or None
         Columns of X as the network's inputs; None means that the explanation is in the features of the network.
-    is_linear : bool
-        Whether the scores are a network of these columns, so that each has a coefficient.
     """
 
     estimator: Any
     network: FittedNetwork
     names: Array
     base: Base | None
-    is_linear: bool
 
     @classmethod
     def of(cls, estimator: Any, columns: Columns = "auto", *, linear: bool = False) -> "Explained":
@@ -115,20 +112,24 @@ class Explained:
         classifier = estimator[-1] if isinstance(estimator, Pipeline) else estimator
         network = _read(classifier)
         if not isinstance(estimator, Pipeline) or len(estimator) == 1:
-            return cls(estimator, network, _names_of(classifier, network.n_features), None, True)
+            return cls(estimator, network, _names_of(classifier, network.n_features), None)
         if columns != "transformed":
             features, obstacle = _follow_steps(estimator, network.n_features)
-            is_linear = bool(features.is_affine.all())
-            if is_linear or (not linear and features.is_known.all()):
+            if features.is_affine.all() or (not linear and features.is_known.all()):
                 names = _names_of(_first_step(estimator), features.slopes.shape[0])
-                return cls(estimator, network, names, Base.of(features, linear=linear), is_linear)
+                return cls(estimator, network, names, Base.of(features, linear=linear))
             if columns == "original":
                 raise ValueError(f"columns must be 'auto' or 'transformed' for this pipeline: {obstacle}.")
-        return cls(estimator, network, _transformed_names(estimator, network.n_features), None, True)
+        return cls(estimator, network, _transformed_names(estimator, network.n_features), None)
 
     @property
     def classifier(self) -> Any:
         return self.estimator[-1] if isinstance(self.estimator, Pipeline) else self.estimator
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the scores are a network of the columns of the explanation, so that each has a coefficient."""
+        return self.base is None or not len(self.base.others)
 
     @property
     def columns(self) -> str:

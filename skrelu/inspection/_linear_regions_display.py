@@ -13,7 +13,8 @@ from skrelu._core.scores import compute_scores
 from skrelu._data.labels import Labels, check_indicator
 from skrelu.inspection._arrangement import Borders, Regions, Window, find_borders, find_regions
 from skrelu.inspection._explained import Columns, Explained, check_finite
-from skrelu.inspection._plotting import import_pyplot, label_axis, wrap_name
+from skrelu.inspection._outputs import COLOR_AGAINST, COLOR_FOR, find_label
+from skrelu.inspection._plotting import import_pyplot, label_axis, size_in_points, wrap_name
 from skrelu.inspection._space import Table, find_column
 
 if TYPE_CHECKING:
@@ -21,7 +22,18 @@ if TYPE_CHECKING:
 
 # Ten colours that colour-blind readers can tell apart: M. A. Petroff, 'Accessible color sequences for data
 # visualization', arXiv 2107.02270, 2021. scikit-learn draws classes in them too.
-_COLORS = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd")
+_COLORS = (
+    COLOR_AGAINST,
+    COLOR_FOR,
+    "#bd1f01",
+    "#94a4a2",
+    "#832db6",
+    "#a96b59",
+    "#e76300",
+    "#b9ac70",
+    "#717581",
+    "#92dadd",
+)
 _GREY = np.full(3, 0.45)
 _MANY = 300  # polygons or points, which would hide the colours if they were not thinner or smaller
 _WIDE = 300.0  # points: axes on which markers have their full size
@@ -228,7 +240,7 @@ class LinearRegionsDisplay:
         labels = explained.network.labels
         chosen = _read_features(features, explained.names)
         _check_numbers(margin, grid_resolution)
-        position = None if class_of_interest is None else _read_class(class_of_interest, labels.classes)
+        position = None if class_of_interest is None else find_label(class_of_interest, labels, "class_of_interest")
         rows = Table.of(explained, X).rows
         point_labels = None if y is None else _read_y(y, labels, len(rows), position)
         window = Window.around(rows, chosen, _read_values(values, rows, explained.names), margin)
@@ -377,7 +389,7 @@ class LinearRegionsDisplay:
         self.points_ = []
         if self.points is None:
             return
-        size = (20 if len(self.points) <= _MANY else 12) * min(1.0, _size(ax)[0] / _WIDE)
+        size = (20 if len(self.points) <= _MANY else 12) * min(1.0, size_in_points(ax)[0] / _WIDE)
         style: dict[str, Any] = {"s": size, "edgecolor": "white", "linewidth": size / 40, "zorder": 2}
         style |= normalize_kwargs(given, PathCollection)
         labels = np.zeros(len(self.points), np.intp) if self.point_labels is None else self.point_labels
@@ -407,7 +419,7 @@ class LinearRegionsDisplay:
             ]
         if not handles:
             return
-        width, height = _size(ax)
+        width, height = size_in_points(ax)
         for font_size, n_characters, n_lines in _LEGENDS:
             drawn = [wrap_name(name, n_characters, n_lines) for name in names]
             longest = max(len(line) for name in drawn for line in name.split("\n"))
@@ -432,12 +444,6 @@ class LinearRegionsDisplay:
             columnspacing=1,
             borderaxespad=0.2,
         )
-
-
-def _size(ax: Any) -> tuple[float, float]:
-    """Return the width and the height of axes in points."""
-    box = ax.get_window_extent()
-    return box.width * 72 / ax.figure.dpi, box.height * 72 / ax.figure.dpi
 
 
 def _lighten(color: Array, strength: Any) -> Array:
@@ -528,13 +534,6 @@ def _read_numbers(values: Any, shape: tuple[int, ...], name: str, must: str) -> 
     if numbers.shape != shape or not np.isfinite(numbers).all():
         raise ValueError(f"{name} must be {must}, all finite, got {values!r}.")
     return numbers
-
-
-def _read_class(label: Any, classes: Array) -> int:
-    found = np.flatnonzero([np.ndim(label) == 0 and known == label for known in classes.tolist()])
-    if not len(found):
-        raise ValueError(f"class_of_interest must be one of the labels {classes.tolist()}, got {label!r}.")
-    return int(found[0])
 
 
 def _read_y(y: Any, labels: Labels, n_rows: int, position: int | None) -> Array | None:

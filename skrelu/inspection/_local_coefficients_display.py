@@ -21,8 +21,8 @@ from skrelu.inspection._outputs import (
     is_narrow,
     shorten,
 )
-from skrelu.inspection._plotting import import_pyplot, label_axis, wrap_name
-from skrelu.inspection._space import find_column
+from skrelu.inspection._plotting import import_pyplot, label_axis, size_in_points, wrap_name
+from skrelu.inspection._space import find_column, list_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,6 @@ Kind = Literal["parallel", "profile"]
 _MIDDLE = "#9a9a9a"
 _HISTOGRAM_SHARE = 0.15  # of the height of the axes
 _N_BINS = 40
-_MAX_LISTED = 20  # names in a message
 _POINTS_AREA = 3e4  # of all points, in square points
 
 
@@ -379,7 +378,7 @@ class LocalCoefficientsDisplay:
 
     def _set_title(self, ax: Any, lines: list[str], place: str) -> None:
         font_size = 0.95 * ax.yaxis.label.get_fontsize()
-        n_characters = int(ax.get_window_extent().width * 72 / self.figure_.dpi / (0.55 * font_size))
+        n_characters = int(size_in_points(ax)[0] / (0.55 * font_size))
         ax.set_title("\n".join(wrap_name(line, n_characters) for line in lines), fontsize=font_size, loc=place)
 
     def _draw_profile(self, ax: Any, coef: Array, style: dict[str, Any], scatter_kwargs: dict[str, Any]) -> None:
@@ -433,8 +432,7 @@ def _find_feature(feature: Any, names: Array) -> int:
     try:
         return find_column(feature, plain, "feature")
     except ValueError as error:
-        listed = ", ".join(map(repr, names[:_MAX_LISTED])) + (", ..." if len(names) > _MAX_LISTED else "")
-        raise ValueError(f"feature must be one of {listed}, or its number, got {feature!r}.") from error
+        raise ValueError(f"feature must be one of {list_names(names)}, or its number, got {feature!r}.") from error
 
 
 def _deviations(rows: Rows) -> Array:

@@ -23,7 +23,7 @@ from skrelu.inspection._outputs import (
     is_narrow,
     shorten,
 )
-from skrelu.inspection._plotting import import_pyplot, label_axis, wrap_name
+from skrelu.inspection._plotting import import_pyplot, label_axis, size_in_points, wrap_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -315,7 +315,7 @@ class LocalExplanationDisplay:
         label_axis(ax, "x", f"{self.score_name} (nats)")
         if is_narrow(ax):
             align_right(ax.xaxis.label)
-        n_ticks = max(int(_AXES_SHARE * ax.get_window_extent().width * 72 / ax.figure.dpi / _TICK_WIDTH), 2)
+        n_ticks = max(int(_AXES_SHARE * size_in_points(ax)[0] / _TICK_WIDTH), 2)
         ax.locator_params(axis="x", nbins=n_ticks + 1)
         self.probability_axis_ = None
         if self.is_log_odds:

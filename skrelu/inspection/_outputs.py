@@ -11,14 +11,15 @@ import numpy as np
 
 from skrelu._core.arrays import Array
 from skrelu._data.labels import Labels
+from skrelu.inspection._plotting import CHARACTER_WIDTH, size_in_points
 
-# The first two colours of `LinearRegionsDisplay`: orange where the probability is high, or for the output; blue where
+# Orange where the probability is high, or for the output; blue where
 # it is low, or against the output.
 COLOR_FOR, COLOR_AGAINST = "#ffa90e", "#3f90da"
 
 MIN_CHARACTERS, _MAX_CHARACTERS = 20, 30  # of a line of a label
 _MIN_FONT_SIZE = 6.0  # points
-_LINE_HEIGHT, _CHARACTER_WIDTH = 1.25, 0.6  # of the font size
+_LINE_HEIGHT = 1.25  # of the font size
 _LABEL_SHARE = 0.55  # the width of labels, as a fraction of that of the axes before they are drawn
 _NARROW = 3.0  # inches
 _MIN_SHARED = 6  # characters; a shorter beginning or end that all names share stays
@@ -50,7 +51,7 @@ class Output:
         scores of shape (n_samples, n_outputs).
         """
         if output is not None:
-            return cls(labels, _find_label(output, labels))
+            return cls(labels, find_label(output, labels, "output", or_none=", or None"))
         if labels.n_outputs == 1:
             return cls(labels, 1)
         return cls(labels, int(np.bincount(scores.argmax(axis=1), minlength=labels.n_outputs).argmax()))
@@ -84,11 +85,12 @@ class Output:
         return found
 
 
-def _find_label(label: Any, labels: Labels) -> int:
+def find_label(label: Any, labels: Labels, name: str, or_none: str = "") -> int:
+    """Return the position of a label in `labels.classes`; raise a ValueError naming the parameter if it has none."""
     known = labels.classes.tolist()
     found = [number for number, other in enumerate(known) if np.ndim(label) == 0 and other == label]
     if not found:
-        raise ValueError(f"output must be one of the labels {known}, or None, got {label!r}.")
+        raise ValueError(f"{name} must be one of the labels {known}{or_none}, got {label!r}.")
     return found[0]
 
 
@@ -99,11 +101,10 @@ def check_count(count: Any, name: str) -> None:
 
 def fit_labels(ax: Any, n_rows: int, n_lines: int = 2) -> tuple[float, int]:
     """Return the font size of labels beside the axes so that `n_lines` fit in a row, and the characters of a line."""
-    box = ax.get_window_extent()
-    width, height = box.width * 72 / ax.figure.dpi, box.height * 72 / ax.figure.dpi
+    width, height = size_in_points(ax)
     usual = ax.yaxis.get_major_ticks(1)[0].label1.get_fontsize()
     font_size = max(min(usual, height / (n_rows * n_lines * _LINE_HEIGHT), width / MIN_CHARACTERS), _MIN_FONT_SIZE)
-    n_characters = int(_LABEL_SHARE * width / (_CHARACTER_WIDTH * font_size))
+    n_characters = int(_LABEL_SHARE * width / (CHARACTER_WIDTH * font_size))
     return font_size, min(max(n_characters, MIN_CHARACTERS), _MAX_CHARACTERS)
 
 

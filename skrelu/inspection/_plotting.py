@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_CHARACTER_WIDTH = 0.6  # of the font size
+CHARACTER_WIDTH = 0.6  # of the font size
 _MIN_CHARACTERS = 8
 _MAX_LINES = 3
 
@@ -40,10 +40,15 @@ def wrap_name(name: Any, n_characters: int, max_lines: int = _MAX_LINES) -> str:
     return "\n".join(line.rstrip() for line in lines).replace("$", r"\$")
 
 
+def size_in_points(ax: Any) -> tuple[float, float]:
+    """Return the width and the height of axes."""
+    box = ax.get_window_extent()
+    return float(box.width * 72 / ax.figure.dpi), float(box.height * 72 / ax.figure.dpi)
+
+
 def label_axis(ax: "Axes", axis: Literal["x", "y"], name: Any) -> None:
     """Write a name along an axis, in as many lines as it needs there."""
     label = ax.xaxis.label if axis == "x" else ax.yaxis.label
-    box = ax.get_window_extent()
-    points = (box.width if axis == "x" else box.height) * 72 / ax.figure.dpi
-    n_characters = int(points / (_CHARACTER_WIDTH * float(label.get_fontsize())))
+    width, height = size_in_points(ax)
+    n_characters = int((width if axis == "x" else height) / (CHARACTER_WIDTH * float(label.get_fontsize())))
     label.set_text(wrap_name(name, max(n_characters, _MIN_CHARACTERS)))

@@ -207,12 +207,15 @@ def find_column(column: Any, names: Array, name: str) -> int:
             return int(found[0])
     elif isinstance(column, int | np.integer) and -len(names) <= column < len(names):
         return int(column) % len(names)
-    known = ", ".join(repr(str(known)) for known in names[:_MAX_LISTED])
-    more = ", ..." if len(names) > _MAX_LISTED else ""
     raise ValueError(
         f"{name} must name columns by name or by number; there is no column {column!r} among the {len(names)}: "
-        f"{known}{more}."
+        f"{list_names(names)}."
     )
+
+
+def list_names(names: Array) -> str:
+    """Return the first names of columns, for a message."""
+    return ", ".join(repr(str(name)) for name in names[:_MAX_LISTED]) + (", ..." if len(names) > _MAX_LISTED else "")
 
 
 def _read_bounds(bounds: Any, names: Array) -> tuple[Array, Array]:
