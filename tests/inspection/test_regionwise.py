@@ -80,11 +80,12 @@ def literal_scores(model, X):
 )
 @parametrize_with_checks(
     [
-        RegionwiseLogisticClassifier(),
+        RegionwiseLogisticClassifier(random_state=0),
         RegionwiseLogisticClassifier(
             make_pipeline(StandardScaler(with_mean=False), DeepLogisticClassifier((5,), max_iter=100, random_state=0)),
             2,
             alpha=0.1,
+            random_state=0,
         ),
         RegionwiseLogisticClassifier(
             MLPClassifier((10,), alpha=1.0, solver="lbfgs", max_iter=100, random_state=0), 3, random_state=0
