@@ -1,10 +1,4 @@
-"""The data term: a sum over row blocks, divided by the total weight.
-
-    C(theta) / S = 1/S sum_i s_i loss(f(x_i), y_i),    S = sum_i s_i
-
-Only this file uses both the network and the loss. It contains no penalty. For rows on a cluster or on a GPU one would
-write another class with the same methods, and the files above this one would not change.
-"""
+"""The data term of rows in memory or in a file: a sum over row blocks. It may be a part of a larger sum."""
 
 from collections.abc import Callable
 
@@ -13,11 +7,13 @@ from scipy import sparse
 
 from skrelu._core.arrays import Array, Inputs, Parameters, Rows
 from skrelu._core.blocks import RowBlocks, choose_block_rows
+from skrelu._core.data_term import DataTerm
 from skrelu._core.losses import Loss
-from skrelu._core.network import Network, Workspace, trace_rows
+from skrelu._core.network import Network, Workspace
 from skrelu._core.standardization import Standardization
-from skrelu._core.terms import PrioritySample, Terms
+from skrelu._core.terms import PrioritySample
 from skrelu._core.threads import Team
+from skrelu._core.weights import RelativeWeights
 
 _MAX_RING_VALUES = 2**18  # of all gradients in the ring
 
@@ -25,8 +21,38 @@ _MAX_RING_VALUES = 2**18  # of all gradients in the ring
 _MAX_DISTANCE = {"float64": 2.0**10, "float32": 2.0**3}
 
 
-class Datafit:
-    """C / S as a function of the flat parameter vector.
+class Workspaces:
+    """The arrays for the passes over blocks: one workspace for each thread, and a ring of gradients.
+
+    They are kept from one data term to the next if these have the same network, dtype, and kind of rows.
+    """
+
+    def __init__(self) -> None:
+        self._workspaces: list[Workspace] = []
+        self._ring: list[tuple[Array, list[Array]]] = []
+        self._max_rows = 0
+
+    def of_blocks(
+        self, network: Network, blocks: RowBlocks, dtype: np.dtype, n_threads: int
+    ) -> tuple[list[Workspace], list[tuple[Array, list[Array]]]]:
+        """Return a workspace for each thread, of the blocks' size at least, and the ring."""
+        n_members = min(n_threads, len(blocks))
+        if blocks.max_rows > self._max_rows:
+            self._workspaces, self._max_rows = [], blocks.max_rows
+        while len(self._workspaces) < n_members:
+            self._workspaces.append(Workspace(network, self._max_rows, dtype, copies_rows=not blocks.is_sparse))
+        # One gradient for each block if they are small, else two or more for each thread.
+        n_places = 1
+        if n_members > 1:
+            n_places = min(len(blocks), max(2 * n_members, _MAX_RING_VALUES // network.n_parameters))
+        while len(self._ring) < n_places:
+            flat = np.empty(network.n_parameters, dtype)
+            self._ring.append((flat, network.layers(flat)))
+        return self._workspaces[:n_members], self._ring[:n_places]
+
+
+class Datafit(DataTerm):
+    """C / S as a function of the flat parameter vector, or the part of it that some of the rows add.
 
     Parameters
     ----------
@@ -47,13 +73,13 @@ class Datafit:
     standardization : Standardization or None
         If given, the network is that for standardised columns: the parameters of its first layer, their gradient, and
         the rows that are taken or drawn have these units.
-
-    Attributes
-    ----------
-    n_rows : int
-        The number of rows used.
-    total_weight : float
-        S; infinite if the sum overflows.
+    weights : RelativeWeights or None
+        In place of `sample_weight` and `weight_unit`, the weights of rows that are a part of all rows. Then values and
+        gradients are their parts of those of all rows.
+    part : int or None
+        The number of this part, so that each part draws rows and terms by its own random numbers.
+    workspaces : Workspaces or None
+        Arrays to use; None means new ones.
     """
 
     def __init__(
@@ -68,25 +94,20 @@ class Datafit:
         weight_unit: float = 1.0,
         selection: Array | None = None,
         standardization: Standardization | None = None,
+        weights: RelativeWeights | None = None,
+        part: int | None = None,
+        workspaces: Workspaces | None = None,
     ) -> None:
         if selection is not None:
             targets = targets[selection]
             sample_weight = None if sample_weight is None else sample_weight[selection]
-        self.network = network
-        self.loss = loss
+        if weights is None:
+            weights = RelativeWeights.of(sample_weight, len(targets), weight_unit)
+        dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+        super().__init__(network, loss, weights, dtype, len(targets))
         self._team = team
+        self._part = part
         self._targets = targets
-        self._unit = weight_unit
-        self._weights: Array | None = None
-        self._sum = self._total = float(len(targets))
-        if sample_weight is not None:
-            # Divided by the largest weight, so that neither the sum nor a weighted slope overflows.
-            largest = sample_weight.max()
-            self._weights = sample_weight / largest
-            self._sum = float(self._weights.sum())
-            self._total = float(largest) * self._sum
-        self.total_weight = self._unit * self._total
-        self.dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
         self._standardization = self._of_blocks = standardization
         max_rows = choose_block_rows(network.layer_sizes, X, len(targets))
         center = factor = None
@@ -96,33 +117,8 @@ class Datafit:
             elif standardization.distance > _MAX_DISTANCE[self.dtype.name]:
                 center, self._of_blocks = standardization.center, standardization.without_center()
         self._blocks = RowBlocks(X, max_rows=max_rows, selection=selection, center=center, factor=factor)
-        self.n_rows = self._blocks.n_rows
-        self._workspaces = [
-            Workspace(network, self._blocks.max_rows, self.dtype, copies_rows=not self._blocks.is_sparse)
-            for _ in range(min(team.n_threads, len(self._blocks)))
-        ]
-        flats = [np.empty(network.n_parameters, self.dtype) for _ in range(self._count_places())]
-        self._ring = [(flat, network.layers(flat)) for flat in flats]  # gradients of blocks that are not merged yet
-
-    def _count_places(self) -> int:
-        """Return the number of gradients to hold: one for each block if they are small, else two or more per thread."""
-        n_members = len(self._workspaces)
-        if n_members == 1:
-            return 1
-        return min(len(self._blocks), max(2 * n_members, _MAX_RING_VALUES // self.network.n_parameters))
-
-    @property
-    def precision(self) -> float:
-        """The smallest change of the value that is not due to rounding.
-
-        The loss of a row is rounded to about the epsilon of the dtype. The sum is taken in float64, and most of these
-        errors average out: docs/decisions/0002 has the measurements.
-        """
-        return float(np.finfo(self.dtype.type).eps) / 16
-
-    def over_total_weight(self, figures: Array) -> Array:
-        """Return figures divided by S, correct even if S itself overflows."""
-        return figures / self._unit / self._total
+        workspaces = workspaces or Workspaces()
+        self._workspaces, self._ring = workspaces.of_blocks(network, self._blocks, self.dtype, team.n_threads)
 
     def value_and_gradient(self, parameters: Parameters) -> tuple[float, Parameters]:
         """Return C / S and its gradient in float64. Both may be infinite or NaN if scores overflow."""
@@ -140,10 +136,10 @@ class Datafit:
             np.add(gradient, flat, out=gradient)
 
         self._team.each_block(len(self._blocks), compute, merge, n_ahead=len(self._ring))
-        gradient /= self._sum
+        gradient /= self._weights.sum
         if self._of_blocks is not None:
             self._of_blocks.pull_back(self.network.layers(gradient)[0])
-        return sum(losses) / self._sum, gradient
+        return sum(losses) / self._weights.sum, gradient
 
     def value(self, parameters: Parameters) -> float:
         """Return C / S without its gradient: this takes a forward pass only."""
@@ -154,31 +150,17 @@ class Datafit:
             _, _, losses[block] = self._block_loss(layers, member, block)
 
         self._team.each_block(len(self._blocks), compute)
-        return sum(losses) / self._sum
+        return sum(losses) / self._weights.sum
 
     def take(self, numbers: Array) -> tuple[Inputs, Array, Array]:
         """Return a few rows in float64, their targets and their weights s_i."""
-        relative = np.ones(len(numbers)) if self._weights is None else self._weights[numbers]
         rows = self._blocks.take(numbers)
         if self._standardization is not None:
             rows = self._standardization.rows(rows)
-        return rows, self._targets[numbers], relative * (self._total / self._sum) * self._unit
+        return rows, self._targets[numbers], self._weights.take(numbers)
 
-    def sample_rows(self, parameters: Parameters, n_rows: int, seed: int) -> tuple[Array, Array, float]:
-        """Draw rows; the larger the root of s_i sum_k |dC_i/df_ik|, the more probably.
-
-        So rows that the model is less certain of are drawn more often. The same seed gives the same random numbers at
-        every point.
-
-        Returns
-        -------
-        numbers : ndarray of shape (n_rows,)
-            In ascending order. They are fewer than `n_rows` if fewer rows have a slope.
-        inclusion : ndarray of shape (n_rows,)
-            The probabilities of having been drawn.
-        loss : float
-            C / S of all rows.
-        """
+    def draw_rows(self, parameters: Parameters, n_rows: int, seed: int) -> tuple[PrioritySample, float]:
+        """Return the drawn rows of `sample_rows`, and C / S of all rows."""
         layers = self._layers(parameters)
         losses = [0.0] * len(self._blocks)
 
@@ -186,16 +168,10 @@ class Datafit:
             _, workspace, losses[block] = self._block_loss(layers, member, block)
             return np.sqrt(np.abs(workspace.scores).sum(axis=1, dtype=np.float64))
 
-        numbers, inclusion = self._sample(n_rows, seed, weigh)
-        return numbers, inclusion, sum(losses) / self._sum
+        return self._sample(n_rows, seed, weigh), sum(losses) / self._weights.sum
 
-    def sample_terms(self, parameters: Parameters, n_terms: int, seed: int) -> Terms:
-        """Return all terms of the curvature if they are at most `n_terms`; otherwise draw `n_terms` of them.
-
-        The larger its squared norm s_i ||l_ik||^2 (1 + ||z_{i,L-1}||^2), the more probably a term is drawn. This is the
-        norm of the term's part for the last layer, which takes one forward pass. The same seed gives the same random
-        numbers at every point.
-        """
+    def draw_terms(self, parameters: Parameters, n_terms: int, seed: int) -> PrioritySample:
+        """Return the drawn terms of `sample_terms`, by their numbers."""
         layers = self._layers(parameters)
 
         def weigh(member: int, block: int) -> Array:
@@ -206,33 +182,29 @@ class Datafit:
                 norms *= weights[:, np.newaxis]
             return norms.ravel()
 
-        numbers, inclusion = self._sample(n_terms, seed, weigh)
-        samples, outputs = np.divmod(numbers, self.network.layer_sizes[-1])
-        X, _, weights = self.take(samples)
-        _, scores = trace_rows(self.network.layers(parameters), X)
-        slopes = self.loss.root_columns(scores, outputs) * np.sqrt(weights / inclusion)[:, np.newaxis]
-        return Terms(X, slopes, inclusion, numbers)
+        return self._sample(n_terms, seed, weigh)
 
-    def _sample(self, n_items: int, seed: int, weigh: Callable[[int, int], Array]) -> tuple[Array, Array]:
+    def _sample(self, n_items: int, seed: int, weigh: Callable[[int, int], Array]) -> PrioritySample:
         """Draw items by `PrioritySample`. `weigh` takes a thread's number and a block's and returns its items' weights.
 
         Every block has the same number of items for each row.
         """
         sample = PrioritySample(n_items)
         chosen: dict[int, tuple[Array, Array, Array]] = {}
+        seeds = (seed,) if self._part is None else (seed, self._part)
 
         def compute(member: int, block: int) -> None:
             weights = weigh(member, block)
             where = self._blocks.place(block)
             first = where.start * (len(weights) // (where.stop - where.start))
             numbers = np.arange(first, first + len(weights))
-            chosen[block] = sample.choose(numbers, weights, np.random.default_rng((seed, block)))
+            chosen[block] = sample.choose(numbers, weights, np.random.default_rng((*seeds, block)))
 
         def merge(block: int) -> None:
             sample.add(chosen.pop(block))
 
         self._team.each_block(len(self._blocks), compute, merge, n_ahead=len(self._ring))
-        return sample.result()
+        return sample
 
     def _block_loss(self, layers: list[Array], member: int, block: int) -> tuple[Rows, Workspace, float]:
         """Run the forward pass, and overwrite the workspace's scores with the slopes of the loss."""
@@ -252,7 +224,8 @@ class Datafit:
         workspace = self._workspaces[member].part(where.stop - where.start)
         rows = self._blocks.load(block, workspace.inputs[0])
         self.network.forward(layers, rows, workspace)
-        return where, rows, workspace, None if self._weights is None else self._weights[where]
+        weights = self._weights.relative
+        return where, rows, workspace, None if weights is None else weights[where]
 
     def _squared_norms(self, rows: Rows) -> Array:
         """Return ||(z, 1)||^2 of the inputs of the last layer; dense rows have a column of ones already."""

@@ -69,6 +69,13 @@ class PrioritySample:
         parts = zip((self.numbers, self._weights, self._priorities), chosen, strict=True)
         self.numbers, self._weights, self._priorities = self._highest(*(np.concatenate(part) for part in parts))
 
+    def kept(self, first: int = 0) -> tuple[Array, Array, Array]:
+        """Return (numbers, weights, priorities) of the items so far, to be added to another sample.
+
+        `first` is added to the numbers.
+        """
+        return self.numbers + first, self._weights, self._priorities
+
     def result(self) -> tuple[Array, Array]:
         """Return the numbers of the kept items, in ascending order, and their probabilities of being kept."""
         order = np.argsort(-self._priorities, kind="stable")
