@@ -26,7 +26,7 @@ from skrelu._data.table import Table
 from skrelu._fit.attributes import describe_fit, describe_network
 from skrelu._fit.callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from skrelu._fit.descent import Limits
-from skrelu._fit.problem import Problem
+from skrelu._fit.problem import LocalProblem, Problem
 from skrelu._fit.rounds import EvidenceRounds
 from skrelu._fit.search import Search
 from skrelu._fit.strategy import FixedAlpha, Strategy
@@ -424,7 +424,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         standardization = None
         if standardizes(self, is_alpha_chosen=isinstance(self.alpha, str)):
             standardization = measure_columns(training, table.class_weight_of(training), count_threads(self.n_jobs))
-        problem = Problem(network, labels, training, validation, standardization)
+        problem = LocalProblem(network, labels, standardization, training, validation)
         strategy = self._strategy(problem, random_state, is_continued=is_continued)
         limits = limits_of(self, network, has_validation=validation is not None)
 

@@ -13,7 +13,7 @@ from skrelu._core.losses import BinaryLoss, MultinomialLoss
 from skrelu._core.network import Network
 from skrelu._data.labels import Labels
 from skrelu._data.rows import WeightedRows, weigh_rows
-from skrelu._fit.problem import Problem as FitProblem
+from skrelu._fit.problem import LocalProblem
 
 KINDS = ("binary", "multiclass", "multilabel")
 
@@ -76,10 +76,10 @@ def make_fit_problem(problem, sample_weight=None, n_held_out=0, dtype=np.float64
     X, targets = problem.X.astype(dtype), labels.encode(problem.y)
     rows = weigh_rows(X, labels, targets, None, sample_weight)
     if not n_held_out:
-        return FitProblem(network, labels, rows, None)
+        return LocalProblem(network, labels, None, rows, None)
     numbers = np.arange(len(X))
     parts = [replace(rows, selection=part) for part in (numbers[:-n_held_out], numbers[-n_held_out:])]
-    return FitProblem(network, labels, *parts)
+    return LocalProblem(network, labels, None, *parts)
 
 
 def relative_error(actual, expected):

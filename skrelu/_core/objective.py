@@ -4,14 +4,14 @@ F(theta) / S = C(theta) / S + 1/S 1/2 sum_g alpha_g ||W_g||^2
 """
 
 from skrelu._core.arrays import Parameters
-from skrelu._core.datafit import Datafit
+from skrelu._core.data_term import DataTerm
 from skrelu._core.penalty import Penalty
 
 
 class Objective:
     """F / S as a function of the flat parameter vector."""
 
-    def __init__(self, datafit: Datafit, penalty: Penalty) -> None:
+    def __init__(self, datafit: DataTerm, penalty: Penalty) -> None:
         self.datafit = datafit
         self.penalty = penalty
         self._relative_penalty = penalty.with_alphas(datafit.over_total_weight(penalty.alphas))

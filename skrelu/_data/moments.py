@@ -1,5 +1,6 @@
 """Means and deviations of the columns, in one pass over blocks of rows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -89,9 +90,22 @@ def measure_columns(rows: WeightedRows, class_weights: Array | None, n_threads: 
     ValueError
         If a column holds NaN or infinity.
     """
-    weights = _sample_weights(rows, class_weights)
-    exponents = np.zeros(rows.X.shape[1], dtype=np.intp)
-    moments = _measure(rows, weights, exponents, n_threads)
+    weights = relative_weights(rows, class_weights)
+    return standardize_by(lambda exponents: measure_rows(rows, weights, exponents, n_threads), rows.X.dtype)
+
+
+def standardize_by(measure: Callable[[Array], Moments], dtype: np.dtype) -> Standardization:
+    """Return the means and deviations of the columns, as `measure_columns` does, of rows that lie anywhere.
+
+    Parameters
+    ----------
+    measure : callable
+        Takes exponents of shape (n_features,) and returns the moments of the columns divided by these powers of two.
+    dtype : dtype
+        Of X.
+    """
+    moments = measure(np.zeros(0, dtype=np.intp))
+    exponents = np.zeros(len(moments.mean), dtype=np.intp)
     largest = np.maximum(np.abs(moments.lowest), np.abs(moments.highest))
     if not np.isfinite(largest).all():
         values = describe_values(largest)
@@ -102,19 +116,19 @@ def measure_columns(rows: WeightedRows, class_weights: Array | None, n_threads: 
     if (is_wrong & ~is_constant).any():
         # Values so large or so small that their squares are not numbers: once more, in units of their magnitude.
         exponents = np.where(is_wrong, np.frexp(largest)[1], 0)
-        moments = _measure(rows, weights, exponents, n_threads)
+        moments = measure(exponents)
         variances = moments.squares / moments.weight
     center = np.where(is_constant, moments.lowest, np.ldexp(moments.mean, exponents))
     scale = np.where(is_constant, 1.0, np.ldexp(np.sqrt(variances), exponents))
-    tolerance = np.sqrt(np.finfo(rows.X.dtype).eps)
+    tolerance = np.sqrt(np.finfo(dtype).eps)
     center[~is_constant & (np.abs(center) <= tolerance * scale)] = 0.0
     scale[np.abs(scale - 1) <= tolerance] = 1.0
     # The factor times a weight is to be a number in the dtype of X.
-    factor = np.minimum(1 / scale, np.finfo(rows.X.dtype).max * 2.0**-10)
+    factor = np.minimum(1 / scale, np.finfo(dtype).max * 2.0**-10)
     return Standardization(center, np.where(is_constant, 0.0, factor))
 
 
-def _sample_weights(rows: WeightedRows, class_weights: Array | None) -> Array:
+def relative_weights(rows: WeightedRows, class_weights: Array | None) -> Array:
     """Return relative sample weights; the lightest rows count as if they were a millionth of the heaviest."""
     if rows.sample_weight is None:
         return np.ones(rows.n_rows)
@@ -124,8 +138,8 @@ def _sample_weights(rows: WeightedRows, class_weights: Array | None) -> Array:
     return np.maximum(weights / weights.max(), _MIN_RELATIVE_WEIGHT)
 
 
-def _measure(rows: WeightedRows, weights: Array, exponents: Array, n_threads: int) -> Moments:
-    """Return the moments of the columns divided by powers of two."""
+def measure_rows(rows: WeightedRows, weights: Array, exponents: Array, n_threads: int) -> Moments:
+    """Return the moments of the columns divided by powers of two; `exponents` may be empty for 0."""
     X, selection = rows.X, rows.selection
     if sparse.issparse(X):
         n_block_rows = max(_MAX_SPARSE_VALUES * X.shape[0] // max(X.nnz, 1), X.shape[1])
@@ -156,6 +170,7 @@ def _divide(part: Any, exponents: Array) -> Rows:
         rows = np.array(part, np.float64, order="C")
         return np.ldexp(rows, -exponents) if exponents.any() else rows
     part = part.astype(np.float64)
-    part.data = np.ldexp(part.data, -exponents[part.indices])
+    if exponents.any():
+        part.data = np.ldexp(part.data, -exponents[part.indices])
     part.sum_duplicates()
     return part

@@ -65,7 +65,11 @@ def describe_values(X: Rows) -> str:
 
     scikit-learn looks for them first, but not under `config_context(assume_finite=True)`.
     """
-    largest = largest_value(X)
+    return describe_largest(largest_value(X))
+
+
+def describe_largest(largest: float) -> str:
+    """Return the words of `describe_values` for the largest magnitude."""
     if np.isfinite(largest):
         return f"values up to {largest:.3g}"
     return "NaN" if np.isnan(largest) else "infinity"

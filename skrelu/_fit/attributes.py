@@ -66,7 +66,7 @@ def _describe_evidence(problem: Problem, run: Run) -> dict[str, Any]:
     moderation = None
     if measurement is not None:
         moderation = run.moderation or Moderation.unscaled(problem.labels.n_outputs)
-        posterior = Posterior.of(measurement.curvature, problem.training.X.dtype, moderation, problem.standardization)
+        posterior = Posterior.of(measurement.curvature, problem.dtype, moderation, problem.standardization)
     return {
         "alpha_": _unwrap(alphas)[()],
         "log_evidence_": None if measurement is None else measurement.log_evidence,

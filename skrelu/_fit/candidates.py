@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skrelu._core.arrays import Array
-from skrelu._core.datafit import Datafit
+from skrelu._core.data_term import DataTerm
 from skrelu._core.objective import Objective
 from skrelu._core.penalty import Penalty
 from skrelu._fit.course import Course, Round
@@ -39,7 +39,7 @@ class Candidates:
     ----------
     evidence : Evidence
     descent : Descent
-    datafit : Datafit
+    datafit : DataTerm
     course : Course
         With a converged solution. Each fit that is kept is added to it.
     previous : Measurement or None
@@ -47,7 +47,7 @@ class Candidates:
     """
 
     def __init__(
-        self, evidence: Evidence, descent: Descent, datafit: Datafit, course: Course, previous: Measurement | None
+        self, evidence: Evidence, descent: Descent, datafit: DataTerm, course: Course, previous: Measurement | None
     ) -> None:
         self._evidence = evidence
         self._descent = descent

@@ -16,7 +16,7 @@ from skrelu._fit.callbacks import FitTask
 from skrelu._fit.course import Run
 from skrelu._fit.descent import Limits
 from skrelu._fit.outcome import Outcome
-from skrelu._fit.problem import Problem
+from skrelu._fit.problem import LocalProblem, Problem
 from skrelu._fit.search import Search
 from skrelu._fit.strategy import FixedAlpha
 
@@ -57,7 +57,7 @@ class PathTable:
         if self.standardizes:
             class_weights = self.table.class_weight_of(training)
             standardization = measure_columns(training, class_weights, count_threads(None))
-        return Problem(self.network, self.table.labels, training, None, standardization)
+        return LocalProblem(self.network, self.table.labels, standardization, training, None)
 
 
 def fit_path(
@@ -109,4 +109,4 @@ def fit_path(
             raise KeyboardInterrupt
         yield run
         # In the dtype of the data, as the model is kept.
-        start = run.kept.parameters.astype(problem.training.X.dtype).astype(np.float64)
+        start = run.kept.parameters.astype(problem.dtype).astype(np.float64)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skrelu._core.arrays import Array, Parameters
-from skrelu._core.datafit import Datafit
+from skrelu._core.data_term import DataTerm
 from skrelu._core.objective import Objective
 from skrelu._fit.candidates import Candidates, is_at_rest, tol_factor
 from skrelu._fit.course import Course, Round, Run
@@ -38,7 +38,7 @@ class EvidenceRounds(Strategy):
 
     evidence: Evidence
 
-    def descend(self, descent: Descent, datafit: Datafit, start: Parameters) -> Course:
+    def descend(self, descent: Descent, datafit: DataTerm, start: Parameters) -> Course:
         """Fit the network and choose alpha. The rounds end when half of `max_iter` iterations have been spent."""
         course = Course()
         try:
@@ -58,7 +58,9 @@ class EvidenceRounds(Strategy):
             course.end(Outcome.NO_ROUND)
         return course
 
-    def _settle(self, descent: Descent, datafit: Datafit, parameters: Parameters, course: Course) -> Measurement | None:
+    def _settle(
+        self, descent: Descent, datafit: DataTerm, parameters: Parameters, course: Course
+    ) -> Measurement | None:
         """Make rounds until alpha has settled, then go on to the minimum: steps (1) to (4).
 
         Returns

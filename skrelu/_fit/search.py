@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skrelu._core.arrays import Parameters
-from skrelu._core.datafit import Datafit
+from skrelu._core.data_term import DataTerm
 from skrelu._core.penalty import Penalty
 from skrelu._fit.callbacks import FitTask, IterateTasks
 from skrelu._fit.course import Run
@@ -33,7 +33,7 @@ class Search:
     problem : Problem
     strategy : Strategy
         The strategy that sets alpha.
-    datafits : tuple of Datafit
+    datafits : tuple of DataTerm
         The data terms of the training rows and of the validation rows, None without these.
     limits : Limits
         The limits of each descent.
@@ -46,7 +46,7 @@ class Search:
 
     problem: Problem
     strategy: Strategy
-    datafits: tuple[Datafit, Datafit | None]
+    datafits: tuple[DataTerm, DataTerm | None]
     limits: Limits
     task: FitTask
     verbose: bool = False

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skrelu._core.arrays import Parameters
-from skrelu._core.datafit import Datafit
+from skrelu._core.data_term import DataTerm
 from skrelu._core.objective import Objective
 from skrelu._core.penalty import Penalty
 from skrelu._fit.course import Course, Round, Run
@@ -33,7 +33,7 @@ class Strategy(ABC):
     evidence: Evidence | None
 
     @abstractmethod
-    def descend(self, descent: Descent, datafit: Datafit, start: Parameters) -> Course:
+    def descend(self, descent: Descent, datafit: DataTerm, start: Parameters) -> Course:
         """Fit the network from a start."""
 
     @abstractmethod
@@ -44,7 +44,7 @@ class Strategy(ABC):
     def evidence_curve(self, rounds: list[Round]) -> dict[str, Any] | None:
         """Return the fitted attribute `evidence_curve_`."""
 
-    def measure(self, datafit: Datafit, iterate: Iterate, penalty: Penalty, course: Course) -> Measurement | None:
+    def measure(self, datafit: DataTerm, iterate: Iterate, penalty: Penalty, course: Course) -> Measurement | None:
         """Measure the model in the dtype of the data, as it will be kept; None if there is no `evidence`.
 
         Raises
@@ -64,7 +64,7 @@ class Strategy(ABC):
 class FixedAlpha(Strategy):
     """Alpha is fixed by the caller."""
 
-    def descend(self, descent: Descent, datafit: Datafit, start: Parameters) -> Course:
+    def descend(self, descent: Descent, datafit: DataTerm, start: Parameters) -> Course:
         course = Course()
         course.begin(Round(0, self.penalty), descent.run(Objective(datafit, self.penalty), start))
         return course

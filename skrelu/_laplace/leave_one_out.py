@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skrelu._core.arrays import Array, Parameters
-from skrelu._core.datafit import Datafit
+from skrelu._core.data_term import DataTerm
 from skrelu._core.losses import Loss
 from skrelu._core.network import trace_rows
 from skrelu._laplace.curvature import Curvature, Tangents
@@ -79,13 +79,13 @@ class LeftOut:
 
 @np.errstate(all="ignore")
 def leave_one_out(
-    datafit: Datafit, parameters: Parameters, curvature: Curvature, seed: int, max_values: int | None = None
+    datafit: DataTerm, parameters: Parameters, curvature: Curvature, seed: int, max_values: int | None = None
 ) -> LeftOut:
     """Return the rows, each as it would be predicted without it; of many rows, some are drawn.
 
     Parameters
     ----------
-    datafit : Datafit
+    datafit : DataTerm
     parameters : ndarray of shape (n_parameters,)
         A minimum of data term and penalty.
     curvature : Curvature
@@ -116,7 +116,7 @@ def leave_one_out(
 
 
 def _leave_out_block(
-    datafit: Datafit, layers: list[Array], curvature: Curvature, numbers: Array
+    datafit: DataTerm, layers: list[Array], curvature: Curvature, numbers: Array
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
     """Return the fitted scores and the arrays of `LeftOut` for the rows of these numbers; weights as they are."""
     n_rows, n_outputs = len(numbers), datafit.network.layer_sizes[-1]
@@ -142,14 +142,14 @@ def _leave_out_block(
     return fitted, scores, covariances, prior_covariances, targets, weights
 
 
-def leave_one_out_loss(datafit: Datafit, parameters: Parameters, curvature: Curvature, seed: int) -> float:
+def leave_one_out_loss(datafit: DataTerm, parameters: Parameters, curvature: Curvature, seed: int) -> float:
     """Return the weighted mean loss (nats) of rows left out one at a time, see `leave_one_out`."""
     left_out = leave_one_out(datafit, parameters, curvature, seed)
     return left_out.mean_loss(left_out.scores)
 
 
 @np.errstate(all="ignore")
-def choose_moderation(datafit: Datafit, parameters: Parameters, curvature: Curvature, seed: int) -> Moderation:
+def choose_moderation(datafit: DataTerm, parameters: Parameters, curvature: Curvature, seed: int) -> Moderation:
     """Choose the moderation by rows left out one at a time, see `leave_one_out`.
 
     Their moderated scores have the variances of fits without the row. Of all scales whose loss is within 0.2% of the
