@@ -412,7 +412,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         holds_out = validation is None and self._holds_out(network, training, labels)
         if holds_out:
             training = in_canonical_order(training, merge=False)
-            problem_of_size = hold_out_problem(training, labels, self.validation_fraction)
+            problem_of_size = hold_out_problem(training.n_rows, labels, self.validation_fraction)
             training, validation = hold_out(training, labels, self.validation_fraction, random_state)
             if problem_of_size is not None:
                 warn_caller(problem_of_size, UserWarning)
@@ -490,7 +490,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
             not isinstance(self.alpha, str)
             and network.has_hidden_layers
             and training.n_rows >= _MIN_ROWS_FOR_EARLY_STOPPING
-            and hold_out_problem(training, labels, self.validation_fraction) is None
+            and hold_out_problem(training.n_rows, labels, self.validation_fraction) is None
         )
 
     def _validation_rows(

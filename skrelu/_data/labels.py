@@ -49,16 +49,25 @@ class Labels:
             )
         if kind == "multilabel-indicator":
             check_indicator(y, "y")
-            return cls(np.arange(y.shape[1]), y.shape[1], BinaryLoss())
-        classes = np.unique(y if weighed is None else y[weighed])
+            return cls.of_indicator(y.shape[1])
+        where = "" if weighed is None or weighed.all() else " in rows of positive weight"
+        return cls.of_classes(np.unique(y if weighed is None else y[weighed]), where)
+
+    @classmethod
+    def of_classes(cls, classes: Array, where: str = "") -> "Labels":
+        """Return the labels of sorted classes; `where` are the words for an error on where there is only one."""
         if len(classes) < 2:
-            where = "" if weighed is None or weighed.all() else " in rows of positive weight"
             raise ValueError(
                 f"y must hold at least two classes, but there is only one class{where}: {classes.tolist()}."
             )
         if len(classes) == 2:
             return cls(classes, 1, BinaryLoss())
         return cls(classes, len(classes), MultinomialLoss())
+
+    @classmethod
+    def of_indicator(cls, n_outputs: int) -> "Labels":
+        """Return the labels of multilabel targets."""
+        return cls(np.arange(n_outputs), n_outputs, BinaryLoss())
 
     @classmethod
     def fitted(cls, classes: Array, n_outputs: int, out_activation: str) -> "Labels":

@@ -119,12 +119,8 @@ def class_factors(labels: Labels, class_weight: Any, targets: Array, sample_weig
     factors : ndarray of shape (n_classes,) or (n_outputs, 2) or None
         For multilabel targets the factors of 0 and of 1 in each column. None if `class_weight` is None.
     """
-    if class_weight is None:
-        return None
-    if isinstance(class_weight, dict):
-        return np.array([class_weight.get(label, 1.0) for label in labels.classes.tolist()], dtype=np.float64)
     if not isinstance(class_weight, str):
-        return np.array([[column.get(value, 1.0) for value in (0, 1)] for column in class_weight], dtype=np.float64)
+        return given_factors(labels, class_weight)
     weights = None
     if sample_weight is not None:
         weights, _ = scale_weights(sample_weight)
@@ -132,15 +128,23 @@ def class_factors(labels: Labels, class_weight: Any, targets: Array, sample_weig
         order = np.argsort(weights, kind="stable")[np.count_nonzero(weights == 0) :]
         targets, weights = targets[order], weights[order]
     if labels.is_multilabel:
-        return np.array([_balanced_column(column > 0, weights) for column in targets.T])
+        return np.array([balancing_factors(np.bincount(column > 0, weights, minlength=2)) for column in targets.T])
     indices = labels.class_indices(targets)
     return compute_class_weight("balanced", classes=np.arange(len(labels.classes)), y=indices, sample_weight=weights)
 
 
-def _balanced_column(is_present: Array, weights: Array | None) -> Array:
-    """Return the factors of 0 and of 1 that balance a column; both are 1 if it holds one of them only."""
-    totals = np.bincount(is_present, weights, minlength=2)
-    return totals.sum() / (2 * totals) if totals.all() else np.ones(2)
+def given_factors(labels: Labels, class_weight: Any) -> Array | None:
+    """Return the factors of class weights that the caller gives, None without any."""
+    if class_weight is None:
+        return None
+    if isinstance(class_weight, dict):
+        return np.array([class_weight.get(label, 1.0) for label in labels.classes.tolist()], dtype=np.float64)
+    return np.array([[column.get(value, 1.0) for value in (0, 1)] for column in class_weight], dtype=np.float64)
+
+
+def balancing_factors(totals: Array) -> Array:
+    """Return the factors that balance classes of these total weights; all are 1 if a class has no weight."""
+    return totals.sum() / (len(totals) * totals) if totals.all() else np.ones(len(totals))
 
 
 def row_factors(labels: Labels, factors: Array, targets: Array) -> tuple[Array, float]:

@@ -14,23 +14,37 @@ from skrelu._data.rows import WeightedRows
 Fold = tuple[Array, Array]
 
 
-def hold_out_problem(rows: WeightedRows, labels: Labels, fraction: float) -> str | None:
+def hold_out_problem(n_rows: int, labels: Labels, fraction: float) -> str | None:
     """Return why a part of the rows is too small if `fraction` is held out, None if both have a row for each class."""
-    n_wanted, n_held_out, n_classes = _sizes(rows, labels, fraction)
-    if min(n_held_out, rows.n_rows - n_wanted) >= n_classes:
+    n_wanted, n_held_out, n_classes = _sizes(n_rows, labels, fraction)
+    if min(n_held_out, n_rows - n_wanted) >= n_classes:
         return None
     return (
-        f"The validation set is too small, or leaves too little: validation_fraction={fraction} of {rows.n_rows} rows "
+        f"The validation set is too small, or leaves too little: validation_fraction={fraction} of {n_rows} rows "
         f"in {n_classes} class(es) holds out {n_held_out}. Change validation_fraction, add rows, pass X_val and y_val, "
         "or set early_stopping=False."
     )
 
 
-def _sizes(rows: WeightedRows, labels: Labels, fraction: float) -> tuple[int, int, int]:
+def _sizes(n_rows: int, labels: Labels, fraction: float) -> tuple[int, int, int]:
     """Return how many rows `fraction` asks for, how many are held out, and the number of rows that training keeps."""
-    n_wanted = int(np.ceil(fraction * rows.n_rows))
+    n_wanted = int(np.ceil(fraction * n_rows))
     n_kept = 1 if labels.is_multilabel else len(labels.classes)
-    return n_wanted, min(n_wanted, rows.n_rows - n_kept), n_kept
+    return n_wanted, min(n_wanted, n_rows - n_kept), n_kept
+
+
+def count_held_out(n_rows: int, labels: Labels, fraction: float) -> int:
+    """Return how many rows are held out.
+
+    Raises
+    ------
+    ValueError
+        If no row can be held out.
+    """
+    _, n_held_out, _ = _sizes(n_rows, labels, fraction)
+    if not n_held_out:
+        raise ValueError(hold_out_problem(n_rows, labels, fraction))
+    return n_held_out
 
 
 def hold_out(
@@ -48,16 +62,14 @@ def hold_out(
     ValueError
         If no row can be held out.
     """
-    _, n_held_out, _ = _sizes(rows, labels, fraction)
-    if not n_held_out:
-        raise ValueError(hold_out_problem(rows, labels, fraction))
+    n_held_out = count_held_out(rows.n_rows, labels, fraction)
     is_held_out = np.zeros(rows.n_rows, dtype=bool)
     if labels.is_multilabel:
         is_held_out[random_state.permutation(rows.n_rows)[:n_held_out]] = True
     else:
         targets = rows.targets if rows.selection is None else rows.targets[rows.selection]
         indices = labels.class_indices(targets)
-        for label, quota in enumerate(_quotas(np.bincount(indices), n_held_out)):
+        for label, quota in enumerate(class_quotas(np.bincount(indices), n_held_out)):
             members = np.flatnonzero(indices == label)
             is_held_out[random_state.permutation(members)[:quota]] = True
     parts = [np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)]
@@ -66,15 +78,16 @@ def hold_out(
     return replace(rows, selection=parts[0]), replace(rows, selection=parts[1])
 
 
-def _quotas(counts: Array, n_held_out: int) -> Array:
-    """Return how many rows of each class to hold out: in proportion to the counts, by largest remainders.
+def class_quotas(counts: Array, n_held_out: int) -> Array:
+    """Return how many rows of each class to hold out; at least one row of each class is not held out."""
+    return share_out(counts, n_held_out, np.maximum(counts - 1, 0))
 
-    At least one row of each class is not held out.
-    """
-    exact_quotas = n_held_out * counts / counts.sum()
-    max_quotas = np.maximum(counts - 1, 0)
+
+def share_out(counts: Array, n_items: int, max_quotas: Array) -> Array:
+    """Return `n_items` shared out in proportion to the counts, by largest remainders, with upper limits."""
+    exact_quotas = n_items * counts / counts.sum()
     quotas = np.minimum(np.floor(exact_quotas).astype(np.intp), max_quotas)
-    while (missing := n_held_out - quotas.sum()) > 0:
+    while (missing := n_items - quotas.sum()) > 0:
         remainders = np.where(quotas < max_quotas, exact_quotas - quotas, -np.inf)
         quotas[np.argsort(-remainders, kind="stable")[: min(missing, int(np.isfinite(remainders).sum()))]] += 1
     return quotas

@@ -58,7 +58,7 @@ class Table:
         ValueError, TypeError
             If they are not valid.
         """
-        X, y = validate_rows_and_labels(estimator, X, y, "y", reset=reset)
+        X, y = validate_rows_and_labels(estimator, X, y, "y", reset=reset, n_needed=2)
         weights = check_sample_weight(sample_weight, X)
         labels = Labels.of(y, is_counted(weights))
         check_class_weight(estimator.class_weight, labels)

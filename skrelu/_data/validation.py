@@ -39,15 +39,16 @@ def validate_rows(estimator: Any, X: Any, *args: Any, **options: Any) -> Any:
         raise type(error)(f"X must hold numbers: {error}. Encode other columns, e.g. by OneHotEncoder.") from error
 
 
-def validate_rows_and_labels(estimator: Any, X: Any, y: Any, name: str, *, reset: bool) -> tuple[Rows, Array]:
+def validate_rows_and_labels(
+    estimator: Any, X: Any, y: Any, name: str, *, reset: bool, n_needed: int = 1
+) -> tuple[Rows, Array]:
     """Return X in float64 or float32, and y as an array: 1-d, or 2-d with several columns.
 
-    `name` is the name of y in messages: 'y' or 'y_val'.
+    `name` is the name of y in messages: 'y' or 'y_val'; `n_needed` the number of rows that there must be.
     """
     check_no_foreign_array(X, name.replace("y", "X"))
     check_no_foreign_array(y, name)
     check_each_label(y, name)
-    n_needed = 2 if name == "y" else 1
     X, y = validate_rows(estimator, X, y, multi_output=True, ensure_min_samples=n_needed, reset=reset)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y.toarray() if sparse.issparse(y) else y, warn=True)

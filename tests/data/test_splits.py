@@ -83,7 +83,7 @@ def test_of_few_rows_are_held_out_those_that_can_be(y, fraction, n_held_out):
     y = np.array(y)
     labels = Labels.of(y, None)
     rows = WeightedRows(np.zeros((len(y), 1)), labels.encode(y))
-    problem = hold_out_problem(rows, labels, fraction)
+    problem = hold_out_problem(rows.n_rows, labels, fraction)
     message = (
         f"too small, or leaves too little: validation_fraction={fraction} of {len(y)} rows .* holds out {n_held_out}"
     )
@@ -108,7 +108,7 @@ def test_both_parts_need_as_many_rows_as_there_are_classes(fraction, expected):
     """Of 15 rows of 3 classes at least 3 must be held out, and at least 3 left."""
     y = np.array([0, 1, 2] * 5)
     labels = Labels.of(y, None)
-    problem = hold_out_problem(WeightedRows(np.zeros((15, 1)), labels.encode(y)), labels, fraction)
+    problem = hold_out_problem(15, labels, fraction)
     assert (problem is None) is expected
 
 

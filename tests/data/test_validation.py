@@ -48,7 +48,7 @@ class TestRows:
     def test_what_is_refused(self, data, error, message):
         data = {"X": X, "y": Y} | data
         with pytest.raises(error, match=message):
-            validate_rows_and_labels(DeepLogisticClassifier(), data["X"], data["y"], "y", reset=True)
+            validate_rows_and_labels(DeepLogisticClassifier(), data["X"], data["y"], "y", reset=True, n_needed=2)
 
     @pytest.mark.parametrize(
         ("dtype", "expected"), [("f4", "f4"), ("f8", "f8"), ("f2", "f8"), ("i4", "f8"), ("u1", "f8"), ("?", "f8")]
