@@ -20,7 +20,6 @@ from skrelu._data.labels import Labels
 from skrelu._data.moments import measure_columns
 from skrelu._data.order import in_canonical_order
 from skrelu._data.parameters import check_alpha, check_hidden_layer_sizes, check_parameters, make_random_state
-from skrelu._data.rows import WeightedRows
 from skrelu._data.splits import hold_out, hold_out_problem
 from skrelu._data.table import Table
 from skrelu._fit.attributes import describe_fit, describe_network
@@ -379,37 +378,37 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
             If the fit was interrupted (Ctrl-C); the best iterate is kept. Also if alpha='evidence' and the weights
             differ so much that the rows count as fewer than two for each class.
         """
+        with self._checked() as hidden_layer_sizes:
+            self._fit_locally(hidden_layer_sizes, X, y, sample_weight, (X_val, y_val, sample_weight_val))
+        return self
+
+    @contextmanager
+    def _checked(self) -> Iterator[tuple[int, ...]]:
+        """Check the parameters and yield the sizes of the hidden layers; after an error nothing fitted is lost."""
         hidden_layer_sizes = check_hidden_layer_sizes(self.hidden_layer_sizes)
         check_parameters(self)
         check_alpha(self, n_layers=len(hidden_layer_sizes) + 1)
         with _kept_on_error(self), np.errstate(all="ignore"):
-            self._fit(
-                hidden_layer_sizes, X, y, sample_weight, X_val=X_val, y_val=y_val, sample_weight_val=sample_weight_val
-            )
-        return self
+            yield hidden_layer_sizes
 
-    def _fit(
+    def _fit_locally(
         self,
         hidden_layer_sizes: tuple[int, ...],
         X: MatrixLike,
         y: MatrixLike,
-        sample_weight: ArrayLike | None,
-        *,
-        X_val: MatrixLike | None,
-        y_val: MatrixLike | None,
-        sample_weight_val: ArrayLike | None,
+        sample_weight: Any,
+        validation_data: Any,
     ) -> None:
-        is_continued = self.warm_start and hasattr(self, "coefs_")
-        before = self._network() if is_continued else None
-        # Weights that were set by hand may have another number of columns than an earlier fit, or there was no fit.
-        knows_columns = before is not None and before.n_features == getattr(self, "n_features_in_", None)
-        table = Table.of(self, X, y, sample_weight, reset=not knows_columns)
-        validation = self._validation_rows(table, X_val, y_val, sample_weight_val)
+        before = self._fitted_before()
+        table = Table.of(self, X, y, sample_weight, reset=not self._knows_columns(before))
+        validation = None
+        if self._takes_validation(*validation_data):
+            validation = table.validation_rows(self, *validation_data)
         labels, training = table.labels, table.weighed()
         network = Network((table.X.shape[1], *hidden_layer_sizes, labels.n_outputs))
         previous = None if before is None else self._previous_parameters(network, labels, before)
         random_state = make_random_state(self.random_state)
-        holds_out = validation is None and self._holds_out(network, training, labels)
+        holds_out = validation is None and self._holds_out(network, training.n_rows, labels)
         if holds_out:
             training = in_canonical_order(training, merge=False)
             problem_of_size = hold_out_problem(training.n_rows, labels, self.validation_fraction)
@@ -425,14 +424,24 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
         if standardizes(self, is_alpha_chosen=isinstance(self.alpha, str)):
             standardization = measure_columns(training, table.class_weight_of(training), count_threads(self.n_jobs))
         problem = LocalProblem(network, labels, standardization, training, validation)
-        strategy = self._strategy(problem, random_state, is_continued=is_continued)
-        limits = limits_of(self, network, has_validation=validation is not None)
+        self._solve(problem, previous, random_state, (table.X, table.y, table.sample_weight))
+
+    def _solve(
+        self,
+        problem: Problem,
+        previous: Parameters | None,
+        random_state: np.random.RandomState,
+        data: tuple[Any, Any, Any],
+    ) -> None:
+        """Fit a problem and write the fitted attributes; callbacks are shown `data`: X, y and sample_weight."""
+        network = problem.network
+        strategy = self._strategy(problem, random_state, is_continued=previous is not None)
+        limits = limits_of(self, network, has_validation=problem.has_validation)
 
         # Without a hidden layer the objective is convex: another start would end at the same point.
         n_init = self.n_init if network.has_hidden_layers else 1
         n_tasks = self.max_iter if n_init == 1 else n_init
-        describe = partial(describe_network, problem)
-        task = FitTask.of_fit(self, table.X, table.y, table.sample_weight, describe, max_subtasks=n_tasks)
+        task = FitTask.of_fit(self, *data, partial(describe_network, problem), max_subtasks=n_tasks)
         with Team(count_threads(self.n_jobs)) as team:
             search = Search(problem, strategy, problem.datafits(team), limits, task, verbose=bool(self.verbose))
             run = search.run(problem.starts(n_init, previous, random_state), n_init)
@@ -482,29 +491,38 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
             alphas[:-1] *= np.square((1.0 if before is None else before) / (1.0 if now is None else now))
         return alphas
 
-    def _holds_out(self, network: Network, training: WeightedRows, labels: Labels) -> bool:
+    def _holds_out(self, network: Network, n_rows: int, labels: Labels) -> bool:
         """Return whether to hold rows out; "auto" does where measurements showed a gain and there are rows enough."""
         if self.early_stopping != "auto":
             return bool(self.early_stopping)
         return (
             not isinstance(self.alpha, str)
             and network.has_hidden_layers
-            and training.n_rows >= _MIN_ROWS_FOR_EARLY_STOPPING
-            and hold_out_problem(training.n_rows, labels, self.validation_fraction) is None
+            and n_rows >= _MIN_ROWS_FOR_EARLY_STOPPING
+            and hold_out_problem(n_rows, labels, self.validation_fraction) is None
         )
 
-    def _validation_rows(
-        self, table: Table, X_val: MatrixLike | None, y_val: MatrixLike | None, sample_weight_val: ArrayLike | None
-    ) -> WeightedRows | None:
-        """Return the caller's validation data, None if there are none."""
+    def _fitted_before(self) -> FittedNetwork | None:
+        """Return the network from which this fit starts, None if it starts anew."""
+        return self._network() if self.warm_start and hasattr(self, "coefs_") else None
+
+    def _knows_columns(self, before: FittedNetwork | None) -> bool:
+        """Return whether the columns must be those of the earlier fit.
+
+        Weights that were set by hand may have another number of columns than an earlier fit, or there was no fit.
+        """
+        return before is not None and before.n_features == getattr(self, "n_features_in_", None)
+
+    def _takes_validation(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> bool:
+        """Return whether the caller gives validation data, after a check that they may be given."""
         if X_val is None and y_val is None and sample_weight_val is None:
-            return None
+            return False
         if X_val is None or y_val is None:
             given = [name for name, value in (("X_val", X_val), ("y_val", y_val)) if value is not None]
             raise ValueError(f"X_val and y_val must be given together, got {given or 'sample_weight_val'} alone.")
         if not self.early_stopping:  # "auto" takes them
             raise ValueError("X_val and y_val are for early stopping: set early_stopping=True, or leave them out.")
-        return table.validation_rows(self, X_val, y_val, sample_weight_val)
+        return True
 
     def _previous_parameters(self, network: Network, labels: Labels, before: FittedNetwork) -> Parameters:
         """Return the parameters of the previous fit as a start, after a check of their shapes and classes."""

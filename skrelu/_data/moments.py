@@ -128,14 +128,17 @@ def standardize_by(measure: Callable[[Array], Moments], dtype: np.dtype) -> Stan
     return Standardization(center, np.where(is_constant, 0.0, factor))
 
 
-def relative_weights(rows: WeightedRows, class_weights: Array | None) -> Array:
-    """Return relative sample weights; the lightest rows count as if they were a millionth of the heaviest."""
+def relative_weights(rows: WeightedRows, class_weights: Array | None, largest: float | None = None) -> Array:
+    """Return relative sample weights; the lightest rows count as if they were a millionth of the heaviest.
+
+    `largest` is the weight of the heaviest row, if that may be among other rows.
+    """
     if rows.sample_weight is None:
         return np.ones(rows.n_rows)
     weights = rows.sample_weight[rows.numbers()]
     if class_weights is not None:
         weights = weights / class_weights
-    return np.maximum(weights / weights.max(), _MIN_RELATIVE_WEIGHT)
+    return np.maximum(weights / (weights.max() if largest is None else largest), _MIN_RELATIVE_WEIGHT)
 
 
 def measure_rows(rows: WeightedRows, weights: Array, exponents: Array, n_threads: int) -> Moments:

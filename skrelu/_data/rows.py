@@ -19,7 +19,7 @@ from skrelu._data.labels import Labels
 
 # The least weights that are positive, over the largest one: of a row, and of a row times the factors of its classes.
 _MIN_WEIGHT = 2.0**-500
-_MIN_WEIGHT_WITH_FACTORS = 2.0**-1000
+MIN_WEIGHT_WITH_FACTORS = 2.0**-1000
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,13 @@ class WeightedRows:
         return np.arange(self.X.shape[0]) if self.selection is None else self.selection
 
 
-def scale_weights(sample_weight: Array, least: float = _MIN_WEIGHT) -> tuple[Array, float]:
+def scale_weights(sample_weight: Array, least: float = _MIN_WEIGHT, exponent: int | None = None) -> tuple[Array, float]:
     """Return the weights divided by a power of two, so that they are about 1 at most, and that power.
 
-    Positive weights below `least` become `least`.
+    Positive weights below `least` become `least`. `exponent` is that of the power, if it is known.
     """
-    exponent = min(int(np.frexp(sample_weight.max())[1]), np.finfo(np.float64).maxexp - 1)
+    if exponent is None:
+        exponent = min(int(np.frexp(sample_weight.max())[1]), np.finfo(np.float64).maxexp - 1)
     with np.errstate(under="ignore"):
         relative = np.ldexp(sample_weight, -exponent)
     return _raised(relative, sample_weight > 0, least), float(np.ldexp(1.0, exponent))
@@ -154,7 +155,7 @@ def row_factors(labels: Labels, factors: Array, targets: Array) -> tuple[Array, 
     `compute_sample_weight`.
     """
     if not labels.is_multilabel:
-        factors, unit = scale_weights(factors, _MIN_WEIGHT_WITH_FACTORS)
+        factors, unit = scale_weights(factors, MIN_WEIGHT_WITH_FACTORS)
         return factors[labels.class_indices(targets)], unit
     # The exponents are added apart, as the product of many columns may overflow.
     product, exponents = np.ones(len(targets)), np.zeros(len(targets), dtype=np.int64)
@@ -166,7 +167,7 @@ def row_factors(labels: Labels, factors: Array, targets: Array) -> tuple[Array, 
     with np.errstate(all="ignore"):  # a unit that overflows is infinite
         product = np.ldexp(product, np.maximum(exponents - largest, -2000).astype(np.int32))
         unit = float(np.ldexp(1.0, max(-2000, min(largest, 2000))))
-    return _raised(product, True, _MIN_WEIGHT_WITH_FACTORS), unit
+    return _raised(product, True, MIN_WEIGHT_WITH_FACTORS), unit
 
 
 def weigh_rows(
@@ -180,7 +181,7 @@ def weigh_rows(
     selection = None if weights.all() else np.flatnonzero(weights)
     if by_class is not None:
         with np.errstate(under="ignore"):
-            weights = _raised(by_class * weights, weights > 0, _MIN_WEIGHT_WITH_FACTORS)
+            weights = _raised(by_class * weights, weights > 0, MIN_WEIGHT_WITH_FACTORS)
     return WeightedRows(X, targets, weights, unit * unit_of_factors, selection, factors)
 
 

@@ -46,6 +46,11 @@ class Problem(ABC):
 
     @property
     @abstractmethod
+    def has_validation(self) -> bool:
+        """Whether there are rows for the validation score of early stopping."""
+
+    @property
+    @abstractmethod
     def total_weight(self) -> float:
         """The total weight of the training rows."""
 
@@ -141,6 +146,10 @@ class LocalProblem(Problem):
     @property
     def dtype(self) -> np.dtype:
         return self.training.X.dtype
+
+    @property
+    def has_validation(self) -> bool:
+        return self.validation is not None
 
     @property
     def total_weight(self) -> float:

@@ -1,0 +1,151 @@
+"""Collections of Dask as lists of partitions of rows that belong together."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from dask import array as da
+from dask import is_dask_collection
+
+from skrelu._data.dates import check_no_dates
+
+Names = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Partitions:
+    """The partitions of rows, labels and weights, as delayed objects.
+
+    Attributes
+    ----------
+    X, y : list
+    sample_weight : list
+        Of None if there are no weights.
+    n_features : int
+    columns : list or None
+        The names of the columns of a data frame.
+    """
+
+    X: list[Any]
+    y: list[Any]
+    sample_weight: list[Any]
+    n_features: int
+    columns: list[Any] | None
+
+
+def split(X: Any, y: Any, sample_weight: Any, names: Names = ("X", "y", "sample_weight")) -> Partitions:
+    """Divide collections into partitions with the same rows.
+
+    Parameters
+    ----------
+    X : dask array of shape (n_samples, n_features) or dask data frame
+    y : dask array, series or data frame, or array-like
+        An array that is not of Dask is divided as X is, if the numbers of rows of the partitions are known.
+    sample_weight : the same, or None
+    names : tuple of str
+        The names in messages.
+
+    Raises
+    ------
+    TypeError
+        If X is not a collection of numbers.
+    ValueError
+        If the partitions do not fit together.
+    """
+    x_name = names[0]
+    if not is_dask_collection(X) or not (is_array(X) or is_frame(X)):
+        raise TypeError(
+            f"{x_name} must be a dask array or a dask data frame, got {type(X).__module__}.{type(X).__qualname__}. For "
+            "rows that one machine holds, DeepLogisticClassifier is made; dask.array.from_array divides an array."
+        )
+    columns, n_features = None, 0
+    if is_frame(X):
+        columns = list(X.columns)
+        n_features = len(columns)
+        _check_columns(X, x_name)
+    else:
+        if X.ndim != 2 or np.isnan(X.shape[1]):
+            raise ValueError(f"{x_name} must have two dimensions and a known number of columns, got shape {X.shape}.")
+        n_features = int(X.shape[1])
+    sizes = _row_sizes(X)
+    parts = [_delayed_rows(X)]
+    for name, other in zip(names[1:], (y, sample_weight), strict=True):
+        if other is None:
+            parts.append([None] * len(parts[0]))
+            continue
+        other = _aligned(other, name, X, x_name, sizes)
+        parts.append(_delayed_rows(other))
+        if len(parts[-1]) != len(parts[0]):
+            raise ValueError(
+                f"{x_name} has {len(parts[0])} partitions of rows, {name} has {len(parts[-1])}. They must have "
+                "the same partitions: rechunk or repartition one of them."
+            )
+    if not parts[0]:
+        raise ValueError(f"{x_name} has no partitions.")
+    return Partitions(*parts, n_features, columns)
+
+
+def is_array(collection: Any) -> bool:
+    """Return whether a collection is a dask array."""
+    return hasattr(collection, "chunks") and hasattr(collection, "blocks")
+
+
+def is_frame(collection: Any) -> bool:
+    """Return whether a collection is a dask data frame."""
+    return hasattr(collection, "npartitions") and hasattr(collection, "columns") and hasattr(collection, "to_delayed")
+
+
+def _check_columns(X: Any, name: str) -> None:
+    """Raise a TypeError that names the columns that hold dates or text, without any work."""
+    check_no_dates(X._meta)
+    text = [column for column, dtype in zip(X.columns, X._meta.dtypes, strict=True) if str(dtype).startswith("str")]
+    if text:
+        raise TypeError(
+            f"{name} must hold numbers, but these columns hold text: {text}. Encode them, e.g. by OneHotEncoder."
+        )
+
+
+def _row_sizes(collection: Any) -> tuple[int, ...] | None:
+    """Return the numbers of rows of the partitions, None if they are not known."""
+    if not is_array(collection) or np.isnan(collection.chunks[0]).any():
+        return None
+    return tuple(map(int, collection.chunks[0]))
+
+
+def _aligned(other: Any, name: str, X: Any, x_name: str, sizes: tuple[int, ...] | None) -> Any:
+    """Return labels or weights, divided as X is where that is known."""
+    if not is_dask_collection(other):
+        if sizes is None:
+            raise TypeError(
+                f"{name} must be a dask array or series with the partitions of {x_name}, whose numbers of rows are not "
+                f"known, got {type(other).__module__}.{type(other).__qualname__}."
+            )
+        other = np.asarray(other)
+        _check_n_rows(x_name, sum(sizes), name, len(other))
+        return da.from_array(other, chunks=(sizes, *((n,) for n in other.shape[1:])))
+    others = _row_sizes(other)
+    if sizes is not None and others is not None and sizes != others:
+        _check_n_rows(x_name, sum(sizes), name, sum(others))
+        return other.rechunk({0: sizes})
+    divisions, of_other = getattr(X, "divisions", None), getattr(other, "divisions", None)
+    if divisions and of_other and None not in (*divisions, *of_other) and divisions != of_other:
+        raise ValueError(
+            f"{x_name} and {name} are divided at other values of their index: {divisions[:5]} and {of_other[:5]}. Use "
+            "repartition(divisions=...)."
+        )
+    return other
+
+
+def _check_n_rows(x_name: str, n_rows: int, name: str, n_others: int) -> None:
+    if n_rows != n_others:
+        raise ValueError(f"{x_name} has {n_rows} rows, {name} has {n_others}. They must have the same rows.")
+
+
+def _delayed_rows(collection: Any) -> list[Any]:
+    """Return the partitions of a collection as delayed objects; those of an array with all columns in one."""
+    if is_array(collection):
+        for axis in range(1, collection.ndim):
+            if len(collection.chunks[axis]) > 1:
+                collection = collection.rechunk({axis: -1})
+        return list(collection.to_delayed().ravel())
+    return list(collection.to_delayed())

@@ -1,0 +1,234 @@
+"""Passes over the partitions that lie on one worker. The functions of this file run on the workers.
+
+A pass takes a result from each partition, with the same blocks as a local fit, and adds the results up. The sums of
+losses and gradients do not depend on the order (`ReproducibleSum`), and neither do samples. So it does not matter which
+worker has which partition.
+"""
+
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import Any, Protocol, Self
+
+import numpy as np
+from distributed import get_worker
+
+from skrelu._core.arrays import Array, Parameters, Rows
+from skrelu._core.datafit import Datafit, Workspaces
+from skrelu._core.losses import Loss
+from skrelu._core.network import Network
+from skrelu._core.reproducible import ReproducibleSum
+from skrelu._core.standardization import Standardization
+from skrelu._core.terms import PrioritySample
+from skrelu._core.threads import Team, count_threads
+from skrelu._core.weights import RelativeWeights
+from skrelu._data.moments import Moments, measure_rows, relative_weights
+from skrelu._data.rows import WeightedRows
+from skrelu.dask._partition import Part, PartitionError
+
+Key = Any
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is the same for all passes over the rows of a fit.
+
+    Attributes
+    ----------
+    network : Network
+    loss : Loss
+    weights : RelativeWeights
+        The sums over all rows.
+    standardization : Standardization or None
+    firsts : dict of int
+        The number of the first row of each partition, by the number of the partition.
+    n_jobs : int or None
+        The number of threads of a worker; None means as many as Dask gave it.
+    """
+
+    network: Network
+    loss: Loss
+    weights: RelativeWeights
+    standardization: Standardization | None
+    firsts: dict[int, int]
+    n_jobs: int | None
+
+    def datafit(self, part: Part, team: Team, workspaces: Workspaces) -> Datafit:
+        """Return the part of the data term that a partition adds."""
+        return Datafit(
+            self.network,
+            self.loss,
+            part.X,
+            part.targets,
+            team=team,
+            weights=self.weights.of_part(part.weights),
+            standardization=self.standardization,
+            part=part.number,
+            workspaces=workspaces,
+        )
+
+
+class Pass(Protocol):
+    """A pass; the results of two partitions, or of two workers, are added by `+`."""
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of its arrays."""
+
+    def __call__(self, plan: Plan, part: Part, team: Team, workspaces: Workspaces) -> Any:
+        """Return the result of a partition."""
+
+
+@dataclass(frozen=True)
+class _AtPoint:
+    """A pass with the parameters of a network."""
+
+    parameters: Parameters
+
+    @property
+    def n_bytes(self) -> int:
+        return self.parameters.nbytes
+
+
+@dataclass(frozen=True)
+class ValueAndGradient(_AtPoint):
+    """The gradient of the loss and, last in the same vector, the loss."""
+
+    def __call__(self, plan: Plan, part: Part, team: Team, workspaces: Workspaces) -> ReproducibleSum:
+        value, gradient = plan.datafit(part, team, workspaces).value_and_gradient(self.parameters)
+        return ReproducibleSum.of(np.append(gradient, value))
+
+
+@dataclass(frozen=True)
+class Value(_AtPoint):
+    """The loss."""
+
+    def __call__(self, plan: Plan, part: Part, team: Team, workspaces: Workspaces) -> ReproducibleSum:
+        return ReproducibleSum.of(np.array([plan.datafit(part, team, workspaces).value(self.parameters)]))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Drawn rows or terms, and the loss."""
+
+    sample: PrioritySample
+    loss: ReproducibleSum
+
+    def __add__(self, other: Self) -> Self:
+        self.sample.add(other.sample.kept())
+        return type(self)(self.sample, self.loss + other.loss)
+
+
+@dataclass(frozen=True)
+class Draw(_AtPoint):
+    """Rows, or terms of the curvature, drawn from all partitions."""
+
+    n_items: int
+    seed: int
+    is_of_terms: bool
+
+    def __call__(self, plan: Plan, part: Part, team: Team, workspaces: Workspaces) -> Drawn:
+        datafit, loss, n_per_row = plan.datafit(part, team, workspaces), 0.0, 1
+        if self.is_of_terms:
+            sample = datafit.draw_terms(self.parameters, self.n_items, self.seed)
+            n_per_row = plan.network.layer_sizes[-1]
+        else:
+            sample, loss = datafit.draw_rows(self.parameters, self.n_items, self.seed)
+        of_all = PrioritySample(self.n_items)
+        of_all.add(sample.kept(plan.firsts[part.number] * n_per_row))
+        return Drawn(of_all, ReproducibleSum.of(np.array([loss])))
+
+
+@dataclass(frozen=True)
+class Take:
+    """A few rows of each partition: their values, targets and weights; `numbers` has their places, by partition."""
+
+    numbers: dict[int, Array]
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(places.nbytes for places in self.numbers.values())
+
+    def __call__(
+        self, plan: Plan, part: Part, team: Team, workspaces: Workspaces
+    ) -> list[tuple[int, Rows, Array, Array]]:
+        places = self.numbers[part.number]
+        weights = plan.weights.of_part(part.weights).take(places)
+        return [(part.number, part.X[places].astype(np.float64), part.targets[places], weights)]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """The moments of the columns, of each partition.
+
+    The columns are divided by powers of two. The largest sample weight of all rows is needed for relative weights.
+    """
+
+    exponents: Array
+    largest_weight: float
+
+    @property
+    def n_bytes(self) -> int:
+        return self.exponents.nbytes
+
+    def __call__(self, plan: Plan, part: Part, team: Team, workspaces: Workspaces) -> list[tuple[int, Moments]]:
+        rows = WeightedRows(part.X, part.targets, part.sample_weight)
+        weights = relative_weights(rows, None, self.largest_weight)
+        return [(part.number, measure_rows(rows, weights, self.exponents, team.n_threads))]
+
+
+@dataclass(frozen=True)
+class WorkerResult:
+    """The sum of the results of one or several workers.
+
+    Attributes
+    ----------
+    total : object or None
+        None if there is no result.
+    missing : list of int
+        The numbers of the partitions that were not there.
+    """
+
+    total: Any
+    missing: list[int]
+
+    def __add__(self, other: Self) -> Self:
+        totals = [result.total for result in (self, other) if result.total is not None]
+        return type(self)(reduce(add, totals) if totals else None, self.missing + other.missing)
+
+
+def add_results(*results: WorkerResult) -> WorkerResult:
+    """Add the results of several workers."""
+    return reduce(add, results)
+
+
+def run_on_worker(sent: tuple[Pass, Plan], keys: list[tuple[int, Key]], name: str) -> WorkerResult:
+    """Make a pass over the partitions of these numbers and keys that lie on this worker.
+
+    One partition at a time is held, so that a worker may have more of them than fit in its memory: it loads those that
+    Dask has moved to the disk one by one. Those in memory come first, before they are moved there for others.
+
+    Raises
+    ------
+    PartitionError
+        If a partition raised an error; the message has its number.
+    """
+    work, plan = sent
+    worker = get_worker()
+    n_threads = worker.state.nthreads if plan.n_jobs is None else count_threads(plan.n_jobs)
+    in_memory = getattr(worker.data, "fast", worker.data)
+    total, missing, workspaces = None, [], Workspaces()
+    with Team(n_threads) as team:
+        for number, key in sorted(keys, key=lambda item: item[1] not in in_memory):
+            try:
+                part = worker.data[key]
+            except KeyError:
+                missing.append(number)
+                continue
+            try:
+                result = work(plan, part, team, workspaces)
+            except Exception as error:
+                raise PartitionError(f"Partition {number} of {name}: {type(error).__name__}: {error}") from error
+            del part
+            total = result if total is None else total + result
+    return WorkerResult(total, missing)

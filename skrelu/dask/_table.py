@@ -1,0 +1,367 @@
+"""The table of a fit on a cluster: partitions are checked and encoded once, and stay on the workers."""
+
+import math
+from dataclasses import dataclass, replace
+from functools import partial, reduce
+from typing import Any
+
+import dask
+import numpy as np
+from distributed import Future
+
+from skrelu._core.arrays import Array
+from skrelu._core.network import Network
+from skrelu._core.standardization import Standardization
+from skrelu._core.threads import Team
+from skrelu._core.weights import RelativeWeights
+from skrelu._data.labels import Labels
+from skrelu._data.moments import Moments, standardize_by
+from skrelu._data.rows import balancing_factors, given_factors, row_factors
+from skrelu._data.splits import class_quotas, count_held_out, share_out
+from skrelu._data.validation import check_class_weight
+from skrelu._fit.problem import Problem
+from skrelu.dask._cluster import Cluster, Partitioned, even_owners
+from skrelu.dask._collections import Names, Partitions
+from skrelu.dask._datafit import ClusterDatafit
+from skrelu.dask._partition import (
+    Encoding,
+    Facts,
+    PartFacts,
+    PartitionError,
+    Sort,
+    check_labels,
+    check_rows,
+    encode_rows,
+    learn_facts,
+    learn_part_facts,
+)
+from skrelu.dask._passes import Measure, Plan
+
+
+@dataclass(frozen=True)
+class CheckedTable:
+    """Checked partitions on the workers, and what the client knows about them.
+
+    Attributes
+    ----------
+    cluster : Cluster
+    futures : dict of Future
+        The partitions with rows, by their numbers.
+    facts : list of Facts
+    name : str
+        The name of the rows in messages.
+    sort : Sort
+    """
+
+    cluster: Cluster
+    futures: dict[int, Future]
+    facts: list[Facts]
+    name: str
+    sort: Sort
+
+    @classmethod
+    def of(cls, cluster: Cluster, partitions: Partitions, model: Any, names: Names) -> "CheckedTable":
+        """Compute the partitions on the workers and check them.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a partition is not valid.
+        PartitionError
+            If a partition cannot be computed.
+        """
+        name, sort = names[0], Sort(names, model)
+        check = dask.delayed(check_rows, pure=False)
+        shared = dask.delayed(sort, pure=False)
+        rows = zip(partitions.X, partitions.y, partitions.sample_weight, strict=True)
+        tasks = [check(*parts, number, shared) for number, parts in enumerate(rows)]
+        futures = dict(enumerate(cluster.compute(tasks)))
+        try:
+            learnt = [cluster.submit(learn_facts, future) for future in futures.values()]
+            cluster.wait(learnt)
+            for number, future in futures.items():
+                if future.status == "error":
+                    raise _readable(future.exception(), f"Partition {number} of {name}")
+            facts = cluster.gather(learnt)
+        except BaseException:
+            cluster.cancel([*learnt, *futures.values()])
+            raise
+        for fact in facts:
+            if not fact.n_rows:
+                futures.pop(fact.number).release()
+        facts = [fact for fact in facts if fact.n_rows]
+        if not facts:
+            raise ValueError(f"{name} has no rows: all {len(tasks)} partition(s) are empty.")
+        if len({fact.is_sparse for fact in facts}) > 1:
+            kinds = [next(fact.number for fact in facts if fact.is_sparse is kind) for kind in (True, False)]
+            raise ValueError(f"{name} must be sparse or dense in all partitions: {kinds[0]} is sparse, {kinds[1]} not.")
+        return cls(cluster, futures, facts, name, sort)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.result_type(*(fact.dtype for fact in self.facts))
+
+    @property
+    def has_counts(self) -> bool:
+        """Whether the sample weights are counts of rows."""
+        return all(fact.are_counts for fact in self.facts)
+
+    @property
+    def n_counted(self) -> int:
+        """The number of rows of positive weight."""
+        return sum(fact.n_counted for fact in self.facts)
+
+    @property
+    def exponent(self) -> int | None:
+        exponents = [fact.exponent for fact in self.facts if fact.exponent is not None]
+        return max(exponents) if exponents else None
+
+    @property
+    def largest(self) -> float:
+        return max(fact.largest for fact in self.facts)
+
+    def labels(self) -> Labels:
+        """Return the labels of the rows of positive weight.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is only one class, or labels of two partitions are of different kinds.
+        """
+        counted = [fact for fact in self.facts if fact.n_counted]
+        if not counted:
+            name = self.sort.names[2]
+            raise ValueError(f"{name} must hold at least one positive weight, all are zero.")
+        kinds: dict[Any, int] = {}
+        for fact in counted:
+            kind = ("text" if fact.classes.dtype.kind in "USO" else "numbers", fact.n_label_columns)
+            kinds.setdefault(kind, fact.number)
+        if len(kinds) > 1:
+            (first, of_first), (second, of_second) = list(kinds.items())[:2]
+            raise TypeError(
+                f"{self.sort.names[1]} must hold labels of one kind: those of partition {of_first} are {first[0]} in "
+                f"{first[1]} column(s), those of partition {of_second} {second[0]} in {second[1]}."
+            )
+        n_columns = counted[0].n_label_columns
+        if n_columns > 1:
+            return Labels.of_indicator(n_columns)
+        where = "" if self.n_counted == sum(fact.n_rows for fact in self.facts) else " in rows of positive weight"
+        return Labels.of_classes(np.unique(np.concatenate([fact.classes for fact in counted])), where)
+
+    def counts(self, labels: Labels) -> Array:
+        """Return the number of rows of each class in each partition, for multilabel targets of all rows."""
+        if labels.is_multilabel:
+            return np.array([[fact.n_counted] for fact in self.facts])
+        table = np.zeros((len(self.facts), len(labels.classes)), dtype=np.intp)
+        for row, fact in zip(table, self.facts, strict=True):
+            row[np.searchsorted(labels.classes, fact.classes)] = fact.counts
+        return table
+
+    def factors(self, labels: Labels, class_weight: Any) -> Array | None:
+        """Return the factors of the classes, see `class_factors`."""
+        if not isinstance(class_weight, str):
+            return given_factors(labels, class_weight)
+        shifts = [0 if fact.exponent is None else fact.exponent - (self.exponent or 0) for fact in self.facts]
+        totals, total = np.zeros(len(labels.classes)), 0.0
+        for fact, shift in zip(self.facts, shifts, strict=True):
+            totals[np.searchsorted(labels.classes, fact.classes)] += np.ldexp(fact.weights, max(shift, -2000))
+            total += math.ldexp(fact.total_weight, max(shift, -2000))
+        if labels.is_multilabel:
+            return np.array([balancing_factors(np.array([total - present, present])) for present in totals])
+        return balancing_factors(totals)
+
+    def hold_out(
+        self, encoding: Encoding, fraction: float, random_state: np.random.RandomState
+    ) -> tuple[Array, Encoding]:
+        """Return how many rows of each class to hold out in each partition, and the encoding that draws them.
+
+        Each class is held out in its proportion, and shared out over the partitions in proportion to its rows there.
+        Where that leaves a choice, the partitions are taken in an order that is drawn.
+        """
+        labels = encoding.labels
+        counts = self.counts(labels)
+        totals = counts.sum(axis=0)
+        n_held_out = count_held_out(int(totals.sum()), labels, fraction)
+        by_class = [n_held_out] if labels.is_multilabel else class_quotas(totals, n_held_out)
+        order = random_state.permutation(len(counts))
+        quotas = np.zeros_like(counts)
+        for label, quota in enumerate(by_class):
+            if quota:
+                quotas[order, label] = share_out(counts[order, label], quota, counts[order, label])
+        return quotas, replace(encoding, seed=int(random_state.randint(2**31 - 1)))
+
+    def encoding_like(self, encoding: Encoding) -> Encoding:
+        """Return the encoding of validation rows: labels, class weights and dtype are those of the training rows."""
+        return replace(encoding, exponent=self.exponent)
+
+    def encode(self, encoding: Encoding, quotas: Array | None = None, *, is_validation: bool = False) -> "ClusterRows":
+        """Encode the partitions on the workers, evenly divided among them."""
+        cluster = self.cluster
+        futures = list(self.futures.values())
+        cluster.wait(futures)
+        places = dict(zip(self.futures, cluster.places(futures), strict=True))
+        owners = even_owners({fact.number: fact.n_rows for fact in self.facts}, places, cluster.workers())
+        encoded: dict[int, Future] = {}
+        learn = partial(learn_part_facts, are_counts=self.has_counts)
+        encode = partial(encode_rows, encoding=encoding, is_validation=is_validation)
+        try:
+            for row, (number, future) in enumerate(self.futures.items()):
+                quota = None if quotas is None else quotas[row]
+                encoded[number] = cluster.submit(encode, future, quotas=quota, worker=owners.get(number))
+            facts = cluster.gather([cluster.submit(learn, future) for future in encoded.values()])
+        except BaseException:
+            cluster.cancel(list(encoded.values()))
+            raise
+        for fact in facts:
+            if not fact.n_rows:
+                encoded.pop(fact.number).release()
+        parts = Partitioned(cluster, encoded, self.name)
+        return ClusterRows.of(parts, [fact for fact in facts if fact.n_rows], encoding, self.largest)
+
+    def check_labels(self, labels: Labels) -> None:
+        """Check that validation rows hold only labels that the training rows hold."""
+        check = partial(check_labels, labels=labels, sort=self.sort)
+        self.cluster.gather([self.cluster.submit(check, future) for future in self.futures.values()])
+
+    def release(self) -> None:
+        """Let the workers forget the checked partitions."""
+        for future in self.futures.values():
+            future.release()
+        self.futures.clear()
+
+
+def _readable(error: BaseException, what: str) -> BaseException:
+    """Return an error that names the partition, unless it does so already."""
+    if str(error).startswith(what):
+        return error
+    wrapped = PartitionError(f"{what} could not be computed: {type(error).__name__}: {error}")
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def encoding_of(table: CheckedTable, labels: Labels, class_weight: Any) -> Encoding:
+    """Return how the rows of a table are encoded, after a check of the class weights."""
+    check_class_weight(class_weight, labels)
+    factors = table.factors(labels, class_weight)
+    unit = 1.0
+    if factors is not None:
+        # A row with the largest factors has the largest unit.
+        largest = labels.encode(labels.classes) if not labels.is_multilabel else 2 * factors.argmax(axis=1)[None] - 1
+        _, unit = row_factors(labels, factors, largest)
+    return Encoding(labels, table.dtype, factors, table.exponent, unit)
+
+
+@dataclass(frozen=True)
+class ClusterRows:
+    """Encoded rows on a cluster, with the sums of their weights.
+
+    Attributes
+    ----------
+    parts : Partitioned
+    facts : list of PartFacts
+    weights : RelativeWeights
+        Without the weights of single rows.
+    largest : float
+        The largest magnitude in X.
+    """
+
+    parts: Partitioned
+    facts: list[PartFacts]
+    weights: RelativeWeights
+    largest: float
+
+    @classmethod
+    def of(cls, parts: Partitioned, facts: list[PartFacts], encoding: Encoding, largest: float) -> "ClusterRows":
+        unit = encoding.factor_unit
+        if encoding.exponent is not None:
+            unit *= math.ldexp(1.0, encoding.exponent)
+        weights = RelativeWeights(None, math.fsum(fact.weight for fact in facts), 1.0, unit)
+        return cls(parts, facts, weights, largest)
+
+    @property
+    def n_rows(self) -> int:
+        return sum(fact.n_rows for fact in self.facts)
+
+    @property
+    def total_weight(self) -> float:
+        return self.weights.unit * self.weights.total
+
+    def counted_as_rows(self, encoding: Encoding, *, has_counts: bool) -> "ClusterRows":
+        """Return the rows with the unit in which the evidence counts rows, see `count_effective_rows`."""
+        if has_counts and encoding.factors is None:
+            return self
+        unit = self.weights.sum / math.fsum(fact.squared_weight for fact in self.facts)
+        if has_counts and encoding.exponent is not None:
+            unit *= math.ldexp(1.0, encoding.exponent)
+        return replace(self, weights=replace(self.weights, unit=unit))
+
+    def plan(
+        self, network: Network, labels: Labels, standardization: Standardization | None, n_jobs: int | None
+    ) -> Plan:
+        ends = np.cumsum([0] + [fact.n_rows for fact in self.facts])
+        firsts = {fact.number: int(first) for fact, first in zip(self.facts, ends[:-1], strict=True)}
+        return Plan(network, labels.loss, self.weights, standardization, firsts, n_jobs)
+
+    def measure_columns(self, dtype: np.dtype, plan: Plan) -> Standardization:
+        """Return the means and deviations of the columns, from the moments of the partitions."""
+        largest = max(fact.largest_sample_weight for fact in self.facts)
+
+        def measure(exponents: Array) -> Moments:
+            moments = sorted(self.parts.run(Measure(exponents, largest), plan), key=lambda part: part[0])
+            return reduce(Moments.merged, (part for _, part in moments))
+
+        return standardize_by(measure, dtype)
+
+
+@dataclass(frozen=True)
+class ClusterProblem(Problem):
+    """A problem whose rows are on a cluster.
+
+    Parameters
+    ----------
+    training : ClusterRows
+    validation : ClusterRows or None
+    x_dtype : dtype
+    n_jobs : int or None
+        The number of threads of a worker.
+    """
+
+    training: ClusterRows
+    validation: ClusterRows | None
+    x_dtype: np.dtype
+    n_jobs: int | None
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.x_dtype
+
+    @property
+    def has_validation(self) -> bool:
+        return self.validation is not None
+
+    @property
+    def total_weight(self) -> float:
+        return self.training.total_weight
+
+    def datafits(self, team: Team) -> tuple[ClusterDatafit, ClusterDatafit | None]:
+        """Return the data terms of the training rows and of the validation rows."""
+        validation = None if self.validation is None else self._datafit(self.validation)
+        return self._datafit(self.training), validation
+
+    def _datafit(self, rows: ClusterRows) -> ClusterDatafit:
+        return ClusterDatafit(self._plan(rows), rows.parts, self.x_dtype, rows.n_rows)
+
+    def _plan(self, rows: ClusterRows) -> Plan:
+        return rows.plan(self.network, self.labels, self.standardization, self.n_jobs)
+
+    def standardized(self) -> "ClusterProblem":
+        """Return the problem with standardised columns."""
+        return replace(self, standardization=self.measure_columns())
+
+    def measure_columns(self) -> Standardization:
+        """Return the means and deviations of the columns over the training rows."""
+        return self.training.measure_columns(self.x_dtype, self._plan(self.training))
+
+    def largest_values(self) -> list[float]:
+        """Return the largest magnitude in the training rows and, if there are any, in the validation rows."""
+        return [rows.largest for rows in (self.training, self.validation) if rows is not None]
