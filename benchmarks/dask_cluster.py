@@ -137,7 +137,10 @@ def time_overhead(arguments: argparse.Namespace) -> Results:
 
 
 def print_iterations(results: Results, part: str, figure: str) -> None:
-    """Print milliseconds, and their ratios to the first fit, which was made in this process; the ratios are paired."""
+    """Print milliseconds, and their ratios to the first fit, which was made in this process.
+
+    The ratios are those of the same round. Computing is the time that the busiest worker computes, in the median.
+    """
     fits = results.get("fits", {})
     if not fits:
         return
@@ -145,17 +148,20 @@ def print_iterations(results: Results, part: str, figure: str) -> None:
     if "spark" in results:
         print("Spark {spark}, Java {java}, matrices multiplied by {blas}".format(**results["spark"]))
     print(
-        f"{'':24}{f'ms per {figure}':^30}{'evaluations':>14}{'ratio to the first':^24}{'objective':>11}\n"
-        f"{'':24}{'median':>10}{'least':>10}{'most':>10}{'an iteration':>14}"
+        f"{'':24}{f'ms per {figure}':^40}{'evaluations':>14}{'ratio to the first':^24}{'objective':>11}\n"
+        f"{'':24}{'median':>10}{'least':>10}{'most':>10}{'computing':>10}{'an iteration':>14}"
         f"{'median':>8}{'least':>8}{'most':>8}{'per row':>11}"
     )
     first = next(iter(fits.values()))[figure]
     for name, of_name in fits.items():
         seconds = of_name[figure]
         ratios = [its / of_first for its, of_first in zip(seconds, first, strict=True)]
-        evaluations = of_name.get("evaluations_per_iteration")
+        evaluations, computing = of_name.get("evaluations_per_iteration"), of_name["parts"].get("computation")
+        if computing is not None and figure == "evaluation":
+            computing /= evaluations
         print(
             f"{name:24}{1e3 * median(seconds):10.2f}{1e3 * min(seconds):10.2f}{1e3 * max(seconds):10.2f}"
+            f"{'-' if computing is None else f'{1e3 * computing:.2f}':>10}"
             f"{'-' if evaluations is None else f'{evaluations:.2f}':>14}"
             f"{median(ratios):8.2f}{min(ratios):8.2f}{max(ratios):8.2f}{of_name['loss']:11.6f}",
             flush=True,

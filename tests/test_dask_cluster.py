@@ -79,14 +79,19 @@ def test_fits_take_turns_and_the_first_ones_do_not_count(dask_cluster):
 
 def test_ratios_are_those_of_the_same_round(dask_cluster, capsys):
     fits = {
-        "local, 2 threads": {"iteration": [0.1, 0.2, 0.4], "evaluations_per_iteration": 1.5, "loss": 0.5},
-        "Spark, blocks of 128": {"iteration": [0.3, 0.4, 0.2], "loss": 0.25},
+        "local, 2 threads": {"iteration": [0.1, 0.2, 0.4], "parts": {"computation": 0.15}, "loss": 0.5},
+        "Spark, blocks of 128": {"iteration": [0.3, 0.4, 0.2], "parts": {}, "loss": 0.25},
     }
+    fits["local, 2 threads"] |= {"evaluation": [0.1, 0.1, 0.1], "evaluations_per_iteration": 1.5}
     results = {"shape": "9x2", "hidden": [3], "n_parts": 1, "fits": fits}
     dask_cluster.print_iterations(results, "iteration", "iteration")
     local, spark = capsys.readouterr().out.splitlines()[-2:]
-    assert local.split()[3:] == ["200.00", "100.00", "400.00", "1.50", "1.00", "1.00", "1.00", "0.500000"]
-    assert spark.split()[4:] == ["300.00", "200.00", "400.00", "-", "2.00", "0.50", "3.00", "0.250000"]
+    assert local.split()[3:] == ["200.00", "100.00", "400.00", "150.00", "1.50", "1.00", "1.00", "1.00", "0.500000"]
+    assert spark.split()[4:] == ["300.00", "200.00", "400.00", "-", "-", "2.00", "0.50", "3.00", "0.250000"]
+    del fits["Spark, blocks of 128"]
+    dask_cluster.print_iterations(results, "overhead", "evaluation")
+    local = capsys.readouterr().out.splitlines()[-1]
+    assert local.split()[3:7] == ["100.00", "100.00", "100.00", "100.00"]
 
 
 def test_a_local_fit_tells_its_evaluations_from_the_rest(dask_fits):
