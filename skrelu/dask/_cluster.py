@@ -8,7 +8,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from time import monotonic
+from functools import reduce
+from operator import add
+from time import monotonic, sleep
 from typing import Any
 
 import distributed
@@ -21,15 +23,18 @@ _SECONDS_BETWEEN_LOOKS = 1.0  # at the workers and the scheduler, while results 
 _SECONDS_WITHOUT_WORKERS = 120.0  # until a fit gives up
 _MAX_ADDENDS = 4  # sums that one worker, or the client, adds
 _MAX_SENT_BYTES = 2**18  # of a task; larger parameters are sent to each worker once, before the tasks
-_MAX_ATTEMPTS = 20  # of a pass
+_MAX_LOSSES = 5  # of workers in the same pass
+_SECONDS_WITHOUT_PROGRESS = 600.0  # of a pass, while workers take no tasks because their memory is full
+_MAX_PAUSE = 2.0  # seconds before partitions are looked for again
+
+_TROUBLE = (
+    "The workers cannot make a pass over {}: {} of them died meanwhile, or they take no tasks. Most often their memory "
+    "is too small: use smaller partitions, or workers with more memory."
+)
 
 
 class ClusterError(RuntimeError):
     """The connection to the scheduler was lost, or there are no workers."""
-
-
-class _WorkersChangedError(Exception):
-    """Workers have died or partitions have moved, and the pass should be repeated."""
 
 
 def find_client(client: Any) -> Client:
@@ -81,38 +86,47 @@ class Cluster:
         with self._clear_errors():
             return dict(self.client.nthreads())
 
-    def wait(self, futures: Sequence[Future], look: Callable[[], None] | None = None) -> None:
-        """Wait until the futures are done; call `look` once a second."""
+    def wait(self, futures: Sequence[Future]) -> None:
+        """Wait until the futures are done, with or without an error."""
+
+        async def wait() -> None:
+            await distributed.wait(futures)
+
+        self._watch(wait)
+
+    def gather(self, futures: Sequence[Future]) -> list[Any]:
+        """Return the results of futures, when they are done; raise the error of one that failed."""
+
+        async def gather() -> list[Any]:
+            return await self.client.gather(list(futures), asynchronous=True)
+
+        return self._watch(gather)
+
+    def _watch(self, begin: Callable[[], Any]) -> Any:
+        """Wait for a coroutine; look at the scheduler and the workers once a second."""
         began = monotonic()
         while True:
             try:
                 with self._clear_errors():
-                    distributed.wait(futures, timeout=_SECONDS_BETWEEN_LOOKS)
-                return
+                    return self.client.sync(begin, callback_timeout=_SECONDS_BETWEEN_LOOKS)
             except TimeoutError:
                 self.check()
-                if self.workers():
-                    began = monotonic()
-                elif monotonic() - began > _SECONDS_WITHOUT_WORKERS:
-                    raise ClusterError(
-                        f"The cluster has had no workers for {_SECONDS_WITHOUT_WORKERS:.0f} s."
-                    ) from None
-                if look is not None:
-                    look()
-
-    def gather(self, futures: Sequence[Future]) -> list[Any]:
-        """Return the results of futures."""
-        self.wait(futures)
-        for future in futures:
-            if future.status == "error":
-                raise future.exception()
-        with self._clear_errors():
-            return list(self.client.gather(list(futures)))
+            if self.workers():
+                began = monotonic()
+            elif monotonic() - began > _SECONDS_WITHOUT_WORKERS:
+                raise ClusterError(f"The cluster has had no workers for {_SECONDS_WITHOUT_WORKERS:.0f} s.")
 
     def compute(self, tasks: list[Any]) -> list[Future]:
         """Start delayed tasks."""
         with self._clear_errors():
             return list(self.client.compute(tasks, optimize_graph=True))
+
+    def submit(self, function: Callable[..., Any], *args: Any, worker: str | None = None, **arguments: Any) -> Future:
+        """Start a task, on a worker if it is given; elsewhere if that is gone or takes no tasks."""
+        if worker is not None:
+            arguments |= {"workers": [worker], "allow_other_workers": True}
+        with self._clear_errors():
+            return self.client.submit(function, *args, pure=False, **arguments)
 
     def cancel(self, futures: Sequence[Future]) -> None:
         """Cancel the tasks, if there is a scheduler to cancel them."""
@@ -124,20 +138,6 @@ class Cluster:
         with self._clear_errors():
             places = self.client.who_has(list(futures))
         return [min(places.get(future.key, ()), default="") for future in futures]
-
-    def submit(
-        self,
-        function: Callable[..., Any],
-        *args: Any,
-        worker: str | None = None,
-        only: bool = False,
-        **arguments: Any,
-    ) -> Future:
-        """Start a task, on a worker if it is given, and nowhere else if `only`."""
-        if worker is not None:
-            arguments |= {"workers": [worker], "allow_other_workers": not only}
-        with self._clear_errors():
-            return self.client.submit(function, *args, pure=False, **arguments)
 
     def send_once(self, value: Any, workers: list[str], n_bytes: int) -> Any:
         """Return what a task should take for a value: a large one is sent to each worker once, before the tasks."""
@@ -188,34 +188,33 @@ class Partitioned:
         ClusterError
             If the cluster is gone.
         """
-        missing = list(self.futures if numbers is None else numbers)
-        result = WorkerResult(None, missing)
-        for _ in range(_MAX_ATTEMPTS):
-            try:
-                found = self._run_once(work, plan, result.missing)
-            except _WorkersChangedError:
-                found = WorkerResult(None, result.missing)
+        result = WorkerResult(None, list(self.futures if numbers is None else numbers))
+        n_losses, began, pause = 0, monotonic(), 0.0
+        while result.missing:
+            sleep(pause)
+            workers = set(self.cluster.workers()) if pause else set(self.owners.values())
+            found = self._run_once(work, plan, result.missing)
+            if len(found.missing) < len(result.missing):
+                began, pause = monotonic(), 0.0
             result = WorkerResult(result.total, []) + found
-            if not result.missing:
-                return result.total
-            self.owners.clear()
-        raise ClusterError(f"Workers were lost in {_MAX_ATTEMPTS} attempts at the same pass over {self.name}.")
+            if result.missing:
+                n_losses += not workers <= self.cluster.workers().keys()
+                self.owners.clear()
+                pause = min(2 * pause + 0.05, _MAX_PAUSE)
+                if n_losses > _MAX_LOSSES or monotonic() - began > _SECONDS_WITHOUT_PROGRESS:
+                    raise ClusterError(_TROUBLE.format(self.name, n_losses))
+        return result.total
 
-    def _run_once(self, work: Pass, plan: Plan, numbers: Sequence[int]) -> WorkerResult:
+    def _run_once(self, work: Pass, plan: Plan, numbers: list[int]) -> WorkerResult:
         """Make a pass where the partitions are now."""
         by_worker: dict[str, list[tuple[int, Any]]] = defaultdict(list)
         for number, worker in self._find_owners(numbers).items():
             by_worker[worker].append((number, self.futures[number].key))
         cluster, tasks = self.cluster, []
-
-        def look() -> None:
-            if not by_worker.keys() <= cluster.workers().keys():
-                raise _WorkersChangedError
-
         try:
             sent = cluster.send_once((work, plan), list(by_worker), work.n_bytes)
             tasks = [
-                cluster.submit(run_on_worker, sent, keys, self.name, worker=worker, only=True)
+                cluster.submit(run_on_worker, sent, keys, self.name, worker=worker)
                 for worker, keys in by_worker.items()
             ]
             sums = tasks
@@ -225,50 +224,30 @@ class Partitioned:
                     for first in range(0, len(sums), _MAX_ADDENDS)
                 ]
                 tasks = tasks + sums
-            cluster.wait(sums, look)
-            return add_results(*self._results(sums))
-        finally:
-            for task in tasks:
-                task.cancel() if not task.done() else task.release()
-
-    def _results(self, sums: list[Future]) -> list[WorkerResult]:
-        for task in sums:
-            if task.status == "error":
-                error = task.exception()
-                if isinstance(error, distributed.KilledWorker):
-                    raise PartitionError(
-                        f"Workers died again and again while they computed {self.name}, most often because their "
-                        "memory is too small for a partition: use smaller partitions, or workers with more memory."
-                    ) from error
-                raise error
-            if task.status != "finished":
-                self.cluster.check()
-                raise _WorkersChangedError
-        try:
-            return self.cluster.client.gather(sums)
-        except (OSError, distributed.CancelledError) as error:
-            self.cluster.check()
-            raise _WorkersChangedError from error
+            results = cluster.gather(sums)
+        except distributed.KilledWorker as error:
+            raise PartitionError(_TROUBLE.format(self.name, "some")) from error
+        except distributed.CancelledError:  # the workers that had the parameters are gone
+            cluster.check()
+            return WorkerResult(None, numbers)
+        except BaseException:
+            cluster.cancel(tasks)
+            raise
+        lost = [number for number in numbers if number not in self.owners]
+        return reduce(add, results, WorkerResult(None, lost))
 
     def _find_owners(self, numbers: Sequence[int]) -> dict[int, str]:
-        """Return the worker of each partition. If a partition was lost, wait until Dask has computed it again."""
+        """Return the worker of each partition. If some were lost, wait until Dask has computed them again."""
         if not all(number in self.owners for number in numbers):
             futures = [self.futures[number] for number in numbers]
             self.cluster.wait(futures)
             for number, future in zip(numbers, futures, strict=True):
                 if future.status != "finished":
                     self._raise_lost(number, future)
-            places = self.cluster.client.who_has(futures)
-            load: dict[str, int] = defaultdict(int)
-            for number, future in zip(numbers, futures, strict=True):
-                workers = sorted(places.get(future.key, ()), key=lambda worker: (load[worker], worker))
-                if workers:
-                    self.owners[number] = workers[0]
-                    load[workers[0]] += 1
-        found = {number: self.owners[number] for number in numbers if number in self.owners}
-        if len(found) < len(numbers):  # lost since then
-            raise _WorkersChangedError
-        return found
+            for number, worker in zip(numbers, self.cluster.places(futures), strict=True):
+                if worker:  # it may have been lost since then
+                    self.owners[number] = worker
+        return {number: self.owners[number] for number in numbers if number in self.owners}
 
     def _raise_lost(self, number: int, future: Future) -> None:
         self.cluster.check()
