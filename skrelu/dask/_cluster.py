@@ -5,7 +5,7 @@ elsewhere, and the pass is repeated; its result does not depend on which worker 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
@@ -121,12 +121,15 @@ class Cluster:
         with self._clear_errors():
             return list(self.client.compute(tasks, optimize_graph=True))
 
-    def submit(self, function: Callable[..., Any], *args: Any, worker: str | None = None, **arguments: Any) -> Future:
+    def submit(self, function: Callable[..., Any], *args: Any, worker: str | None = None) -> Future:
         """Start a task, on a worker if it is given; elsewhere if that is gone or takes no tasks."""
-        if worker is not None:
-            arguments |= {"workers": [worker], "allow_other_workers": True}
         with self._clear_errors():
-            return self.client.submit(function, *args, pure=False, **arguments)
+            return self.client.submit(function, *args, pure=False, **_where(worker))
+
+    def map(self, function: Callable[..., Any], *items: Iterable[Any], worker: str | None = None) -> list[Future]:
+        """Start a task for each item, as `submit` does, with one message for all."""
+        with self._clear_errors():
+            return self.client.map(function, *map(list, items), pure=False, **_where(worker))
 
     def cancel(self, futures: Sequence[Future]) -> None:
         """Cancel the tasks, if there is a scheduler to cancel them."""
@@ -265,6 +268,10 @@ class Partitioned:
         for future in self.futures.values():
             future.release()
         self.futures.clear()
+
+
+def _where(worker: str | None) -> dict[str, Any]:
+    return {} if worker is None else {"workers": [worker], "allow_other_workers": True}
 
 
 def even_owners(sizes: dict[int, int], places: dict[int, str], workers: dict[str, int]) -> dict[int, str]:

@@ -3,11 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
+import dask
 import numpy as np
 from dask import array as da
 from dask import is_dask_collection
+from dask.delayed import Delayed
+from scipy import sparse
 
+from skrelu._core.arrays import Rows
 from skrelu._data.dates import check_no_dates
+from skrelu._data.validation import check_each_label
 
 Names = tuple[str, str, str]
 
@@ -58,15 +63,11 @@ def split(X: Any, y: Any, sample_weight: Any, names: Names = ("X", "y", "sample_
             f"{x_name} must be a dask array or a dask data frame, got {type(X).__module__}.{type(X).__qualname__}. For "
             "rows that one machine holds, DeepLogisticClassifier is made; dask.array.from_array divides an array."
         )
-    columns, n_features = None, 0
-    if is_frame(X):
-        columns = list(X.columns)
-        n_features = len(columns)
+    if X.ndim != 2 or np.isnan(X.shape[1]):
+        raise ValueError(f"{x_name} must have two dimensions and a known number of columns, got shape {X.shape}.")
+    columns = list(X.columns) if is_frame(X) else None
+    if columns is not None:
         _check_columns(X, x_name)
-    else:
-        if X.ndim != 2 or np.isnan(X.shape[1]):
-            raise ValueError(f"{x_name} must have two dimensions and a known number of columns, got shape {X.shape}.")
-        n_features = int(X.shape[1])
     sizes = _row_sizes(X)
     parts = [_delayed_rows(X)]
     for name, other in zip(names[1:], (y, sample_weight), strict=True):
@@ -82,7 +83,7 @@ def split(X: Any, y: Any, sample_weight: Any, names: Names = ("X", "y", "sample_
             )
     if not parts[0]:
         raise ValueError(f"{x_name} has no partitions.")
-    return Partitions(*parts, n_features, columns)
+    return Partitions(*parts, int(X.shape[1]), columns)
 
 
 def is_array(collection: Any) -> bool:
@@ -120,9 +121,14 @@ def _aligned(other: Any, name: str, X: Any, x_name: str, sizes: tuple[int, ...] 
                 f"{name} must be a dask array or series with the partitions of {x_name}, whose numbers of rows are not "
                 f"known, got {type(other).__module__}.{type(other).__qualname__}."
             )
-        other = np.asarray(other)
+        other = _as_array(other, name)
         _check_n_rows(x_name, sum(sizes), name, len(other))
         return da.from_array(other, chunks=(sizes, *((n,) for n in other.shape[1:])))
+    if not (is_array(other) or is_frame(other)) or other.ndim not in (1, 2):
+        raise TypeError(
+            f"{name} must be a dask array, series or data frame of one or two dimensions, got "
+            f"{type(other).__module__}.{type(other).__qualname__}."
+        )
     others = _row_sizes(other)
     if sizes is not None and others is not None and sizes != others:
         _check_n_rows(x_name, sum(sizes), name, sum(others))
@@ -136,6 +142,15 @@ def _aligned(other: Any, name: str, X: Any, x_name: str, sizes: tuple[int, ...] 
     return other
 
 
+def _as_array(values: Any, name: str) -> Any:
+    """Return labels or weights in memory as an array of NumPy."""
+    check_each_label(values, name)
+    array = values.toarray() if sparse.issparse(values) else np.asarray(values)
+    if array.ndim not in (1, 2):
+        raise ValueError(f"{name} must have one or two dimensions, got {array.ndim}.")
+    return array
+
+
 def _check_n_rows(x_name: str, n_rows: int, name: str, n_others: int) -> None:
     if n_rows != n_others:
         raise ValueError(f"{x_name} has {n_rows} rows, {name} has {n_others}. They must have the same rows.")
@@ -144,8 +159,22 @@ def _check_n_rows(x_name: str, n_rows: int, name: str, n_others: int) -> None:
 def _delayed_rows(collection: Any) -> list[Any]:
     """Return the partitions of a collection as delayed objects; those of an array with all columns in one."""
     if is_array(collection):
-        for axis in range(1, collection.ndim):
-            if len(collection.chunks[axis]) > 1:
-                collection = collection.rechunk({axis: -1})
-        return list(collection.to_delayed().ravel())
-    return list(collection.to_delayed())
+        # Not by `rechunk`, which fails on blocks of csr_array in version 2024.8.
+        join = dask.delayed(_join, pure=True)
+        blocks = collection.to_delayed().reshape(collection.numblocks[0], -1)
+        return [join(list(row)) if len(row) > 1 else row[0] for row in blocks]
+    # Dask would read several files as one partition if few of their columns are needed: y in other partitions than X.
+    with dask.config.set({"optimization.tune.active": False}):
+        parts = list(collection.to_delayed())
+    if len(parts) == collection.npartitions:
+        return parts
+    frame = collection.simplify()  # older versions have no such setting
+    graph = frame.__dask_graph__()
+    return [Delayed(key, graph) for key in frame.__dask_keys__()]
+
+
+def _join(blocks: list[Rows]) -> Rows:
+    """Return the blocks of columns side by side."""
+    if any(sparse.issparse(block) for block in blocks):
+        return sparse.hstack(blocks, format="csr")
+    return np.concatenate(blocks, axis=1)

@@ -269,7 +269,7 @@ class Part:
         return object.__sizeof__(self) + bytes_of(*arrays, weights)
 
 
-def encode_rows(rows: CheckedRows, encoding: Encoding, quotas: Array | None, is_validation: bool) -> Part:
+def encode_rows(rows: CheckedRows, quotas: Array | None, encoding: Encoding, is_validation: bool) -> Part:
     """Encode a partition: the rows of positive weight, without those held out, or only these.
 
     Parameters

@@ -77,7 +77,7 @@ class CheckedTable:
         tasks = [check(*parts, number, shared) for number, parts in enumerate(rows)]
         futures = dict(enumerate(cluster.compute(tasks)))
         try:
-            learnt = [cluster.submit(learn_facts, future) for future in futures.values()]
+            learnt = cluster.map(learn_facts, futures.values())
             cluster.wait(learnt)
             for number, future in futures.items():
                 if future.status == "error":
@@ -205,10 +205,16 @@ class CheckedTable:
         learn = partial(learn_part_facts, are_counts=self.has_counts)
         encode = partial(encode_rows, encoding=encoding, is_validation=is_validation)
         try:
-            for row, (number, future) in enumerate(self.futures.items()):
-                quota = None if quotas is None else quotas[row]
-                encoded[number] = cluster.submit(encode, future, quotas=quota, worker=owners.get(number))
-            facts = cluster.gather([cluster.submit(learn, future) for future in encoded.values()])
+            by_worker: dict[str | None, list[int]] = {}
+            for number in self.futures:
+                by_worker.setdefault(owners.get(number), []).append(number)
+            rows = {number: row for row, number in enumerate(self.futures)}
+            for worker, numbers in by_worker.items():
+                some = [self.futures[number] for number in numbers]
+                given = [None if quotas is None else quotas[rows[number]] for number in numbers]
+                encoded |= zip(numbers, cluster.map(encode, some, given, worker=worker), strict=True)
+            encoded = {number: encoded[number] for number in self.futures}
+            facts = cluster.gather(cluster.map(learn, encoded.values()))
         except BaseException:
             cluster.cancel(list(encoded.values()))
             raise
@@ -221,7 +227,7 @@ class CheckedTable:
     def check_labels(self, labels: Labels) -> None:
         """Check that validation rows hold only labels that the training rows hold."""
         check = partial(check_labels, labels=labels, sort=self.sort)
-        self.cluster.gather([self.cluster.submit(check, future) for future in self.futures.values()])
+        self.cluster.gather(self.cluster.map(check, self.futures.values()))
 
     def release(self) -> None:
         """Let the workers forget the checked partitions."""
