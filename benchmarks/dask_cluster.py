@@ -49,7 +49,7 @@ N_ITERS = (2, 12)  # of the two fits
 N_THREADS = 2
 BLOCK_SIZES = (128, 4096)  # of Spark; the first one is its default
 TINY_ROWS, TINY_ITERS = 64 * N_PARTS, (5, 35)
-MEMORY_HIDDEN, MEMORY_ITERS = (16,), (1, 4)
+MEMORY_HIDDEN, MEMORY_ITERS = (16,), (1, 11)
 TABLE_ROWS, TABLE_PARTS, MIN_TABLE_ROWS = 13_000, 5, 1000
 
 Pair = tuple[Fit, Fit]  # a short and a long fit

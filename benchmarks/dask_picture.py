@@ -8,6 +8,7 @@ import matplotlib as mpl
 mpl.use("agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogFormatter
 
 # Each part of an iteration with its colour, from the bottom of a bar to its top.
 PARTS = {
@@ -16,6 +17,7 @@ PARTS = {
     "transfer and scheduling": "#d55e00",
     "L-BFGS on the client": "#009e73",
 }
+LEGEND = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "fontsize": 8, "frameon": False}  # below the axes
 
 
 def divide(fits: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -40,7 +42,7 @@ def divide(fits: dict[str, Any]) -> dict[str, dict[str, float]]:
 def draw(results: dict[str, Any]) -> plt.Figure:
     """Return the picture of the part `iteration` of the results."""
     fits = results["iteration"]["fits"]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(6, 3.1), layout="constrained", width_ratios=(1, 1.1))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(6, 3.9), layout="constrained", width_ratios=(1, 1.1))
     draw_times(left, fits)
     draw_parts(right, divide(fits))
     return figure
@@ -62,6 +64,10 @@ def draw_times(axes: plt.Axes, fits: dict[str, Any]) -> None:
     if spark:
         axes.axhline(min(spark), color="#d55e00", linestyle="-.", label="Spark, 2 cores")
         axes.set_yscale("log")
+        for which in ("major", "minor"):
+            axes.tick_params(axis="y", which=which, labelsize=8)
+        axes.yaxis.set_major_formatter("{x:.0f}")
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
     else:
         axes.set_ylim(bottom=0)
     axes.set_xticks(numbers)
@@ -70,7 +76,7 @@ def draw_times(axes: plt.Axes, fits: dict[str, Any]) -> None:
     axes.set_title("ms per iteration", fontsize=10)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7)
+    axes.legend(**LEGEND)
 
 
 def draw_parts(axes: plt.Axes, bars: dict[str, dict[str, float]]) -> None:
@@ -83,7 +89,6 @@ def draw_parts(axes: plt.Axes, bars: dict[str, dict[str, float]]) -> None:
         bottoms = [bottom + height for bottom, height in zip(bottoms, heights, strict=True)]
     axes.set_xticks(range(len(names)), [name.replace(", ", ",\n") for name in names])
     axes.set_title("where the ms of an iteration go", fontsize=10)
-    axes.set_ylim(top=1.45 * max(bottoms))
     axes.tick_params(labelsize=8)
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(fontsize=7, loc="upper right")
+    axes.legend(**LEGEND)
