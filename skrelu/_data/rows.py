@@ -18,7 +18,7 @@ from skrelu._core.arrays import Array, Rows
 from skrelu._data.labels import Labels
 
 # The least weights that are positive, over the largest one: of a row, and of a row times the factors of its classes.
-_MIN_WEIGHT = 2.0**-500
+MIN_WEIGHT = 2.0**-500
 MIN_WEIGHT_WITH_FACTORS = 2.0**-1000
 
 
@@ -63,7 +63,7 @@ class WeightedRows:
         return np.arange(self.X.shape[0]) if self.selection is None else self.selection
 
 
-def scale_weights(sample_weight: Array, least: float = _MIN_WEIGHT, exponent: int | None = None) -> tuple[Array, float]:
+def scale_weights(sample_weight: Array, least: float = MIN_WEIGHT, exponent: int | None = None) -> tuple[Array, float]:
     """Return the weights divided by a power of two, so that they are about 1 at most, and that power.
 
     Positive weights below `least` become `least`. `exponent` is that of the power, if it is known.

@@ -85,7 +85,8 @@ def check_rows(X: Any, y: Any, sample_weight: Any, number: int, sort: Sort) -> C
     try:
         return _check_rows(X, y, sample_weight, number, sort)
     except (ValueError, TypeError) as error:
-        raise type(error)(f"{sort.describe(number)}: {error}") from error
+        kind = ValueError if isinstance(error, ValueError) else TypeError  # others may need more arguments
+        raise kind(f"{sort.describe(number)}: {error}") from error
     except Exception as error:
         raise PartitionError(f"{sort.describe(number)} could not be checked: {error!r}") from error
 
@@ -99,16 +100,28 @@ def _check_rows(X: Any, y: Any, sample_weight: Any, number: int, sort: Sort) -> 
         _check_index(X, part, x_name, name)
     if n_rows == 0:
         return CheckedRows(number, None, None, None)
+    if getattr(y, "shape", ())[1:] == (1,):
+        y = y.toarray().ravel() if sparse.issparse(y) else np.asarray(y).ravel()
     X, y = validate_rows_and_labels(sort.model, X, y, y_name, reset=False)
     if sparse.issparse(y):
         y = y.toarray()
-    check_classification_targets(y)
     if y.ndim == 2:
         check_indicator(y, y_name)
+    else:
+        check_classification_targets(_worst_label(y))
     if sample_weight is not None and not np.any(np.asarray(sample_weight)):
         # All rows of one partition may have the weight zero.
         return CheckedRows(number, X, y, np.zeros(n_rows))
     return CheckedRows(number, X, y, check_sample_weight(sample_weight, X, weight_name))
+
+
+def _worst_label(y: Array) -> Array:
+    """Return one label, which is not a whole number if there is such a one.
+
+    scikit-learn would warn of each partition that has almost as many classes as rows.
+    """
+    fractions = np.flatnonzero(y != np.rint(y)) if y.dtype.kind == "f" else ()
+    return y[fractions[:1]] if len(fractions) else y[:1]
 
 
 def _n_rows(part: Any) -> int:

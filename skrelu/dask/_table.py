@@ -16,7 +16,7 @@ from skrelu._core.threads import Team
 from skrelu._core.weights import RelativeWeights
 from skrelu._data.labels import Labels
 from skrelu._data.moments import Moments, standardize_by
-from skrelu._data.rows import balancing_factors, given_factors, row_factors
+from skrelu._data.rows import MIN_WEIGHT, balancing_factors, given_factors, row_factors
 from skrelu._data.splits import class_quotas, count_held_out, share_out
 from skrelu._data.validation import check_class_weight
 from skrelu._fit.problem import Problem
@@ -76,6 +76,7 @@ class CheckedTable:
         rows = zip(partitions.X, partitions.y, partitions.sample_weight, strict=True)
         tasks = [check(*parts, number, shared) for number, parts in enumerate(rows)]
         futures = dict(enumerate(cluster.compute(tasks)))
+        learnt: list[Future] = []
         try:
             learnt = cluster.map(learn_facts, futures.values())
             cluster.wait(learnt)
@@ -83,6 +84,7 @@ class CheckedTable:
                 if future.status == "error":
                     raise _readable(future.exception(), f"Partition {number} of {name}")
             facts = cluster.gather(learnt)
+            _check_facts(facts, name)
         except BaseException:
             cluster.cancel([*learnt, *futures.values()])
             raise
@@ -90,11 +92,6 @@ class CheckedTable:
             if not fact.n_rows:
                 futures.pop(fact.number).release()
         facts = [fact for fact in facts if fact.n_rows]
-        if not facts:
-            raise ValueError(f"{name} has no rows: all {len(tasks)} partition(s) are empty.")
-        if len({fact.is_sparse for fact in facts}) > 1:
-            kinds = [next(fact.number for fact in facts if fact.is_sparse is kind) for kind in (True, False)]
-            raise ValueError(f"{name} must be sparse or dense in all partitions: {kinds[0]} is sparse, {kinds[1]} not.")
         return cls(cluster, futures, facts, name, sort)
 
     @property
@@ -133,8 +130,8 @@ class CheckedTable:
             name = self.sort.names[2]
             raise ValueError(f"{name} must hold at least one positive weight, all are zero.")
         kinds: dict[Any, int] = {}
-        for fact in counted:
-            kind = ("text" if fact.classes.dtype.kind in "USO" else "numbers", fact.n_label_columns)
+        for fact in self.facts:
+            kind = ("text" if fact.classes.dtype.kind in "USOT" else "numbers", fact.n_label_columns)
             kinds.setdefault(kind, fact.number)
         if len(kinds) > 1:
             (first, of_first), (second, of_second) = list(kinds.items())[:2]
@@ -161,11 +158,12 @@ class CheckedTable:
         """Return the factors of the classes, see `class_factors`."""
         if not isinstance(class_weight, str):
             return given_factors(labels, class_weight)
-        shifts = [0 if fact.exponent is None else fact.exponent - (self.exponent or 0) for fact in self.facts]
         totals, total = np.zeros(len(labels.classes)), 0.0
-        for fact, shift in zip(self.facts, shifts, strict=True):
-            totals[np.searchsorted(labels.classes, fact.classes)] += np.ldexp(fact.weights, max(shift, -2000))
-            total += math.ldexp(fact.total_weight, max(shift, -2000))
+        for fact in self.facts:
+            shift = 0 if fact.exponent is None else max(fact.exponent - (self.exponent or 0), -2000)
+            places = np.searchsorted(labels.classes, fact.classes)
+            totals[places] += np.maximum(np.ldexp(fact.weights, shift), fact.counts * MIN_WEIGHT)
+            total += max(math.ldexp(fact.total_weight, shift), fact.n_counted * MIN_WEIGHT)
         if labels.is_multilabel:
             return np.array([balancing_factors(np.array([total - present, present])) for present in totals])
         return balancing_factors(totals)
@@ -234,6 +232,19 @@ class CheckedTable:
         for future in self.futures.values():
             future.release()
         self.futures.clear()
+
+
+def _check_facts(facts: list[Facts], name: str) -> None:
+    """Raise a ValueError if no partition has rows, or only some of those with rows are sparse."""
+    facts_of_rows = [fact for fact in facts if fact.n_rows]
+    if not facts_of_rows:
+        raise ValueError(f"{name} has no rows: all {len(facts)} partition(s) are empty.")
+    numbers = {fact.is_sparse: fact.number for fact in reversed(facts_of_rows)}
+    if len(numbers) > 1:
+        raise ValueError(
+            f"{name} must be sparse or dense in all partitions, but partition {numbers[True]} is sparse and partition "
+            f"{numbers[False]} is dense."
+        )
 
 
 def _readable(error: BaseException, what: str) -> BaseException:
