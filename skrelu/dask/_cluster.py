@@ -1,40 +1,36 @@
 """The workers of a cluster, as the client sees them: partitions that lie on them, and passes over these.
 
-A pass sends one task to each worker that has partitions. If a worker dies meanwhile, Dask computes its partitions again
-elsewhere, and the pass is repeated; its result does not depend on which worker has which partition.
+A pass goes to the workers that have partitions. If a worker dies meanwhile, Dask computes its partitions again
+elsewhere, and the pass is repeated for them; its result does not depend on which worker has which partition.
 """
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
-from time import monotonic, sleep
-from typing import Any
+from time import sleep
+from typing import Any, TypeVar
 
 import distributed
 from distributed import Client, Future
 
 from skrelu.dask._partition import PartitionError
-from skrelu.dask._passes import Pass, Plan, WorkerResult, add_results, run_on_worker
+from skrelu.dask._passes import Node, Pass, Plan, Request, Result, run_on_worker
 
-_SECONDS_BETWEEN_LOOKS = 1.0  # at the workers and the scheduler, while results are awaited
+T = TypeVar("T")
+
+_SECONDS_BETWEEN_LOOKS = 1.0  # at the scheduler and the workers, while results are awaited
 _SECONDS_WITHOUT_WORKERS = 120.0  # until a fit gives up
-_MAX_ADDENDS = 4  # sums that one worker, or the client, adds
-_MAX_SENT_BYTES = 2**18  # of a task; larger parameters are sent to each worker once, before the tasks
-_MAX_LOSSES = 5  # of workers in the same pass
-_SECONDS_WITHOUT_PROGRESS = 600.0  # of a pass, while workers take no tasks because their memory is full
-_MAX_PAUSE = 2.0  # seconds before partitions are looked for again
-
-_TROUBLE = (
-    "The workers cannot make a pass over {}: {} of them died meanwhile, or they take no tasks. Most often their memory "
-    "is too small: use smaller partitions, or workers with more memory."
-)
+_MAX_CHILDREN = 8  # workers whose results one worker, or the client, adds
+_MAX_ATTEMPTS = 8  # at the same pass, without a result of any further partition
+_MAX_PAUSE = 4.0  # seconds before missing partitions are looked for again
 
 
 class ClusterError(RuntimeError):
-    """The connection to the scheduler was lost, or there are no workers."""
+    """The connection to the scheduler was lost, or there are no workers, or they died again and again."""
 
 
 def find_client(client: Any) -> Client:
@@ -86,11 +82,31 @@ class Cluster:
         with self._clear_errors():
             return dict(self.client.nthreads())
 
+    def compute(self, tasks: list[Any]) -> list[Future]:
+        """Start delayed tasks."""
+        with self._clear_errors():
+            return list(self.client.compute(tasks, optimize_graph=True))
+
+    def map(
+        self,
+        function: Callable[..., Any],
+        *items: Iterable[Any],
+        worker: str | None = None,
+        keys: Iterable[str] | None = None,
+    ) -> list[Future]:
+        """Start a task for each item, on a worker if it is given; elsewhere if that is gone or takes no tasks."""
+        options = {} if worker is None else {"workers": [worker], "allow_other_workers": True}
+        if keys is not None:
+            options["key"] = list(keys)
+        with self._clear_errors():
+            return self.client.map(function, *map(list, items), pure=False, **options)
+
     def wait(self, futures: Sequence[Future]) -> None:
         """Wait until the futures are done, with or without an error."""
 
         async def wait() -> None:
-            await distributed.wait(futures)
+            with self.client.as_current():
+                await distributed.wait(futures)
 
         self._watch(wait)
 
@@ -102,34 +118,23 @@ class Cluster:
 
         return self._watch(gather)
 
-    def _watch(self, begin: Callable[[], Any]) -> Any:
-        """Wait for a coroutine; look at the scheduler and the workers once a second."""
-        began = monotonic()
-        while True:
-            try:
-                with self._clear_errors():
-                    return self.client.sync(begin, callback_timeout=_SECONDS_BETWEEN_LOOKS)
-            except TimeoutError:
-                self.check()
-            if self.workers():
-                began = monotonic()
-            elif monotonic() - began > _SECONDS_WITHOUT_WORKERS:
-                raise ClusterError(f"The cluster has had no workers for {_SECONDS_WITHOUT_WORKERS:.0f} s.")
+    def ask(self, request: Request, nodes: tuple[Node, ...]) -> Result:
+        """Send a request to workers, and return the sum of their results.
 
-    def compute(self, tasks: list[Any]) -> list[Future]:
-        """Start delayed tasks."""
-        with self._clear_errors():
-            return list(self.client.compute(tasks, optimize_graph=True))
+        It goes past the queue of tasks. That would take several times as long, and its choice of a worker has no use
+        here, as the rows lie where they lie.
+        """
 
-    def submit(self, function: Callable[..., Any], *args: Any, worker: str | None = None) -> Future:
-        """Start a task, on a worker if it is given; elsewhere if that is gone or takes no tasks."""
-        with self._clear_errors():
-            return self.client.submit(function, *args, pure=False, **_where(worker))
+        async def ask() -> dict[str, Any]:
+            workers = [node.address for node in nodes]
+            return await self.client.run(run_on_worker, request, nodes, workers=workers, on_error="return")
 
-    def map(self, function: Callable[..., Any], *items: Iterable[Any], worker: str | None = None) -> list[Future]:
-        """Start a task for each item, as `submit` does, with one message for all."""
-        with self._clear_errors():
-            return self.client.map(function, *map(list, items), pure=False, **_where(worker))
+        answers = self._watch(ask)
+        results = [Result(None, [])]
+        for node in nodes:
+            answer = answers.get(node.address)
+            results.append(answer if isinstance(answer, Result) else Result(None, node.all_numbers, answer))
+        return reduce(add, results)
 
     def cancel(self, futures: Sequence[Future]) -> None:
         """Cancel the tasks, if there is a scheduler to cancel them."""
@@ -142,22 +147,34 @@ class Cluster:
             places = self.client.who_has(list(futures))
         return [min(places.get(future.key, ()), default="") for future in futures]
 
-    def send_once(self, value: Any, workers: list[str], n_bytes: int) -> Any:
-        """Return what a task should take for a value: a large one is sent to each worker once, before the tasks."""
-        if n_bytes <= _MAX_SENT_BYTES:
-            return value
+    def _watch(self, begin: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Return the result of a coroutine; look at the scheduler and the workers once a second."""
+
+        async def watch() -> T:
+            task = asyncio.ensure_future(begin())
+            try:
+                seconds = 0.0  # without workers
+                while not (await asyncio.wait({task}, timeout=_SECONDS_BETWEEN_LOOKS))[0]:
+                    self.check()
+                    has_workers = bool(await self.client.nthreads())
+                    seconds = 0.0 if has_workers else seconds + _SECONDS_BETWEEN_LOOKS
+                    if seconds > _SECONDS_WITHOUT_WORKERS:
+                        raise ClusterError(f"The cluster has had no workers for {seconds:.0f} s.")
+                return task.result()
+            finally:
+                task.cancel()
+
         with self._clear_errors():
-            return self.client.scatter([value], workers=workers, broadcast=True, hash=False)[0]
+            return self.client.sync(watch)
 
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:
         """Replace errors of a client that is gone by one that says so."""
         try:
             yield
-        except (OSError, RuntimeError, ValueError, distributed.CancelledError) as error:
-            if isinstance(error, TimeoutError | ClusterError | PartitionError):
-                raise
-            self.check()
+        except (OSError, RuntimeError, ValueError, distributed.CancelledError, asyncio.CancelledError) as error:
+            if not isinstance(error, ClusterError | PartitionError):
+                self.check()
             raise
 
 
@@ -168,6 +185,8 @@ class Partitioned:
     Attributes
     ----------
     cluster : Cluster
+    prefix : str
+        The key of a partition is this and its number.
     futures : dict of Future
         By the number of the partition.
     name : str
@@ -177,6 +196,7 @@ class Partitioned:
     """
 
     cluster: Cluster
+    prefix: str
     futures: dict[int, Future]
     name: str
     owners: dict[int, str] = field(default_factory=dict)
@@ -189,58 +209,33 @@ class Partitioned:
         PartitionError
             If a partition raised an error, or cannot be computed again.
         ClusterError
-            If the cluster is gone.
+            If the cluster is gone, or workers die again and again.
         """
-        result = WorkerResult(None, list(self.futures if numbers is None else numbers))
-        n_losses, began, pause = 0, monotonic(), 0.0
+        request = Request(work, plan, self.prefix, self.name)
+        result = Result(None, list(self.futures if numbers is None else numbers))
+        n_attempts, pause = 0, 0.05
         while result.missing:
-            sleep(pause)
-            workers = set(self.cluster.workers()) if pause else set(self.owners.values())
-            found = self._run_once(work, plan, result.missing)
-            if len(found.missing) < len(result.missing):
-                began, pause = monotonic(), 0.0
-            result = WorkerResult(result.total, []) + found
+            found = self.cluster.ask(request, self._find_nodes(result.missing))
+            lost = [number for number in result.missing if number not in self.owners]
+            if isinstance(found.error, PartitionError):
+                raise found.error
+            found = Result(found.total, found.missing + lost, found.error)
+            n_attempts = n_attempts + 1 if len(found.missing) == len(result.missing) else 0
+            result = Result(result.total, []) + found
             if result.missing:
-                n_losses += not workers <= self.cluster.workers().keys()
+                self.cluster.check()
                 self.owners.clear()
-                pause = min(2 * pause + 0.05, _MAX_PAUSE)
-                if n_losses > _MAX_LOSSES or monotonic() - began > _SECONDS_WITHOUT_PROGRESS:
-                    raise ClusterError(_TROUBLE.format(self.name, n_losses))
+                if n_attempts == _MAX_ATTEMPTS:
+                    raise ClusterError(
+                        f"The workers cannot make a pass over {self.name}: {result.error!r}. If workers die again and "
+                        "again, their memory is too small: use smaller partitions, or workers with more memory."
+                    ) from result.error
+                sleep(pause)
+                pause = min(2 * pause, _MAX_PAUSE)
         return result.total
 
-    def _run_once(self, work: Pass, plan: Plan, numbers: list[int]) -> WorkerResult:
-        """Make a pass where the partitions are now."""
-        by_worker: dict[str, list[tuple[int, Any]]] = defaultdict(list)
-        for number, worker in self._find_owners(numbers).items():
-            by_worker[worker].append((number, self.futures[number].key))
-        cluster, tasks = self.cluster, []
-        try:
-            sent = cluster.send_once((work, plan), list(by_worker), work.n_bytes)
-            tasks = [
-                cluster.submit(run_on_worker, sent, keys, self.name, worker=worker)
-                for worker, keys in by_worker.items()
-            ]
-            sums = tasks
-            while len(sums) > _MAX_ADDENDS:
-                sums = [
-                    cluster.submit(add_results, *sums[first : first + _MAX_ADDENDS])
-                    for first in range(0, len(sums), _MAX_ADDENDS)
-                ]
-                tasks = tasks + sums
-            results = cluster.gather(sums)
-        except distributed.KilledWorker as error:
-            raise PartitionError(_TROUBLE.format(self.name, "some")) from error
-        except distributed.CancelledError:  # the workers that had the parameters are gone
-            cluster.check()
-            return WorkerResult(None, numbers)
-        except BaseException:
-            cluster.cancel(tasks)
-            raise
-        lost = [number for number in numbers if number not in self.owners]
-        return reduce(add, results, WorkerResult(None, lost))
-
-    def _find_owners(self, numbers: Sequence[int]) -> dict[int, str]:
-        """Return the worker of each partition. If some were lost, wait until Dask has computed them again."""
+    def _find_nodes(self, numbers: Sequence[int]) -> tuple[Node, ...]:
+        """Return the workers that have the partitions, in a tree; if some were lost, first wait for them."""
         if not all(number in self.owners for number in numbers):
             futures = [self.futures[number] for number in numbers]
             self.cluster.wait(futures)
@@ -248,9 +243,13 @@ class Partitioned:
                 if future.status != "finished":
                     self._raise_lost(number, future)
             for number, worker in zip(numbers, self.cluster.places(futures), strict=True):
-                if worker:  # it may have been lost since then
+                if worker:  # the partition may have been lost since then
                     self.owners[number] = worker
-        return {number: self.owners[number] for number in numbers if number in self.owners}
+        by_worker: dict[str, list[int]] = defaultdict(list)
+        for number in numbers:
+            if number in self.owners:
+                by_worker[self.owners[number]].append(number)
+        return grow_tree([Node(worker, some) for worker, some in by_worker.items()])
 
     def _raise_lost(self, number: int, future: Future) -> None:
         self.cluster.check()
@@ -270,8 +269,14 @@ class Partitioned:
         self.futures.clear()
 
 
-def _where(worker: str | None) -> dict[str, Any]:
-    return {} if worker is None else {"workers": [worker], "allow_other_workers": True}
+def grow_tree(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """Return at most 8 of the nodes, with the others below them, at most 8 below each."""
+    roots, rest = nodes[:_MAX_CHILDREN], nodes[_MAX_CHILDREN:]
+    if not rest:
+        return tuple(roots)
+    return tuple(
+        Node(root.address, root.numbers, grow_tree(rest[place::_MAX_CHILDREN])) for place, root in enumerate(roots)
+    )
 
 
 def even_owners(sizes: dict[int, int], places: dict[int, str], workers: dict[str, int]) -> dict[int, str]:
@@ -293,14 +298,15 @@ def even_owners(sizes: dict[int, int], places: dict[int, str], workers: dict[str
     share = sum(sizes.values()) / sum(workers.values())
     load = dict.fromkeys(workers, 0.0)
     owners: dict[int, str] = {}
-    for number in sorted(sizes, key=lambda number: (-sizes[number], number)):
+    largest_first = sorted(sizes, key=lambda number: (-sizes[number], number))
+    for number in largest_first:
         place = places.get(number)
-        half = sizes[number] / 2
-        if place in load and (load[place] + half) <= share * workers[place]:
+        if place in load and load[place] + sizes[number] / 2 <= share * workers[place]:
             owners[number] = place
             load[place] += sizes[number]
-    for number in sorted(set(sizes) - set(owners), key=lambda number: (-sizes[number], number)):
-        worker = min(load, key=lambda worker: ((load[worker] + sizes[number]) / workers[worker], worker))
-        owners[number] = worker
-        load[worker] += sizes[number]
+    for number in largest_first:
+        if number not in owners:
+            worker = min(load, key=lambda worker: ((load[worker] + sizes[number]) / workers[worker], worker))
+            owners[number] = worker
+            load[worker] += sizes[number]
     return owners

@@ -88,12 +88,12 @@ def split(X: Any, y: Any, sample_weight: Any, names: Names = ("X", "y", "sample_
 
 def is_array(collection: Any) -> bool:
     """Return whether a collection is a dask array."""
-    return hasattr(collection, "chunks") and hasattr(collection, "blocks")
+    return isinstance(collection, da.Array)
 
 
 def is_frame(collection: Any) -> bool:
-    """Return whether a collection is a dask data frame."""
-    return hasattr(collection, "npartitions") and hasattr(collection, "columns") and hasattr(collection, "to_delayed")
+    """Return whether a collection is a data frame or a series of dask, without an import of pandas."""
+    return hasattr(collection, "to_delayed") and hasattr(getattr(collection, "_meta", None), "iloc")
 
 
 def _check_columns(X: Any, name: str) -> None:

@@ -5,13 +5,14 @@ losses and gradients do not depend on the order (`ReproducibleSum`), and neither
 worker has which partition.
 """
 
+import asyncio
+import pickle
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from typing import Any, Protocol, Self
 
 import numpy as np
-from distributed import get_worker
 
 from skrelu._core.arrays import Array, Parameters, Rows
 from skrelu._core.datafit import Datafit, Workspaces
@@ -25,8 +26,6 @@ from skrelu._core.weights import RelativeWeights
 from skrelu._data.moments import Moments, measure_rows, relative_weights
 from skrelu._data.rows import WeightedRows
 from skrelu.dask._partition import Part, PartitionError
-
-Key = Any
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,6 @@ class Plan:
 class Pass(Protocol):
     """A pass; the results of two partitions, or of two workers, are added by `+`."""
 
-    @property
-    def n_bytes(self) -> int:
-        """The size of its arrays."""
-
     def __call__(self, plan: Plan, part: Part, team: Team, workspaces: Workspaces) -> Any:
         """Return the result of a partition."""
 
@@ -84,10 +79,6 @@ class _AtPoint:
     """A pass with the parameters of a network."""
 
     parameters: Parameters
-
-    @property
-    def n_bytes(self) -> int:
-        return self.parameters.nbytes
 
 
 @dataclass(frozen=True)
@@ -145,10 +136,6 @@ class Take:
 
     numbers: dict[int, Array]
 
-    @property
-    def n_bytes(self) -> int:
-        return sum(places.nbytes for places in self.numbers.values())
-
     def __call__(
         self, plan: Plan, part: Part, team: Team, workspaces: Workspaces
     ) -> list[tuple[int, Rows, Array, Array]]:
@@ -167,10 +154,6 @@ class Measure:
     exponents: Array
     largest_weight: float
 
-    @property
-    def n_bytes(self) -> int:
-        return self.exponents.nbytes
-
     def __call__(self, plan: Plan, part: Part, team: Team, workspaces: Workspaces) -> list[tuple[int, Moments]]:
         rows = WeightedRows(part.X, part.targets, part.sample_weight)
         weights = relative_weights(rows, None, self.largest_weight)
@@ -178,8 +161,8 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class WorkerResult:
-    """The sum of the results of one or several workers.
+class Result:
+    """The sum of the results of some partitions, on one or several workers.
 
     Attributes
     ----------
@@ -187,48 +170,114 @@ class WorkerResult:
         None if there is no result.
     missing : list of int
         The numbers of the partitions that were not there.
+    error : Exception or None
+        The error of a partition, or of a worker that did not answer.
     """
 
     total: Any
     missing: list[int]
+    error: Exception | None = None
 
     def __add__(self, other: Self) -> Self:
         totals = [result.total for result in (self, other) if result.total is not None]
-        return type(self)(reduce(add, totals) if totals else None, self.missing + other.missing)
+        error = self.error if isinstance(self.error, PartitionError) else other.error or self.error
+        return type(self)(reduce(add, totals) if totals else None, self.missing + other.missing, error)
 
 
-def add_results(*results: WorkerResult) -> WorkerResult:
-    """Add the results of several workers."""
-    return reduce(add, results)
+@dataclass(frozen=True)
+class Node:
+    """A worker in the tree in which results are added, with the numbers of its partitions.
+
+    Attributes
+    ----------
+    address : str
+    numbers : list of int
+    children : tuple of Node
+        The workers whose results this one adds to its own.
+    """
+
+    address: str
+    numbers: list[int]
+    children: tuple["Node", ...] = ()
+
+    @property
+    def all_numbers(self) -> list[int]:
+        """The numbers of its partitions and of those of the workers below it."""
+        return self.numbers + [number for child in self.children for number in child.all_numbers]
 
 
-def run_on_worker(sent: tuple[Pass, Plan], keys: list[tuple[int, Key]], name: str) -> WorkerResult:
-    """Make a pass over the partitions of these numbers and keys that lie on this worker.
+@dataclass(frozen=True)
+class Request:
+    """A pass over partitions.
+
+    Attributes
+    ----------
+    work : Pass
+    plan : Plan
+    prefix : str
+        The key of a partition is this and its number.
+    name : str
+        The name of the rows in messages.
+    """
+
+    work: Pass
+    plan: Plan
+    prefix: str
+    name: str
+
+    def key(self, number: int) -> str:
+        return f"{self.prefix}-{number}"
+
+
+async def run_on_worker(request: Request, nodes: tuple[Node, ...], dask_worker: Any) -> Result:
+    """Make a pass on this worker, and on those below it in the tree, and add the results.
+
+    `nodes` are the workers that get this message, with those below them. Dask gives `dask_worker`.
+    """
+    here = dask_worker.contact_address or dask_worker.address
+    (node,) = (node for node in nodes if node.address == here)
+    below = [_ask(dask_worker, child, request) for child in node.children]
+    executor = dask_worker.executors["default"]
+    own = asyncio.get_running_loop().run_in_executor(executor, make_pass, request, node.numbers, dask_worker)
+    return reduce(add, await asyncio.gather(own, *below))
+
+
+async def _ask(dask_worker: Any, node: Node, request: Request) -> Result:
+    """Send a request to another worker; if it does not answer, its partitions are missing."""
+    try:
+        answer = await dask_worker.rpc(node.address).run(
+            function=pickle.dumps(run_on_worker), args=pickle.dumps((request, (node,))), kwargs=pickle.dumps({})
+        )
+        if answer["status"] == "OK":
+            return answer["result"]
+        error: Exception = RuntimeError(f"{node.address}: {answer}")
+    except OSError as lost:
+        error = lost
+    return Result(None, node.all_numbers, error)
+
+
+def make_pass(request: Request, numbers: list[int], dask_worker: Any) -> Result:
+    """Make a pass over the partitions of these numbers that lie on this worker.
 
     One partition at a time is held, so that a worker may have more of them than fit in its memory: it loads those that
     Dask has moved to the disk one by one. Those in memory come first, before they are moved there for others.
-
-    Raises
-    ------
-    PartitionError
-        If a partition raised an error; the message has its number.
     """
-    work, plan = sent
-    worker = get_worker()
-    n_threads = worker.state.nthreads if plan.n_jobs is None else count_threads(plan.n_jobs)
-    in_memory = getattr(worker.data, "fast", worker.data)
+    plan, data = request.plan, dask_worker.data
+    n_threads = dask_worker.state.nthreads if plan.n_jobs is None else count_threads(plan.n_jobs)
+    in_memory = getattr(data, "fast", data)
     total, missing, workspaces = None, [], Workspaces()
     with Team(n_threads) as team:
-        for number, key in sorted(keys, key=lambda item: item[1] not in in_memory):
+        for number in sorted(numbers, key=lambda number: request.key(number) not in in_memory):
             try:
-                part = worker.data[key]
+                part = data[request.key(number)]
             except KeyError:
                 missing.append(number)
                 continue
             try:
-                result = work(plan, part, team, workspaces)
+                result = request.work(plan, part, team, workspaces)
             except Exception as error:
-                raise PartitionError(f"Partition {number} of {name}: {type(error).__name__}: {error}") from error
+                text = f"Partition {number} of {request.name}: {type(error).__name__}: {error}"
+                return Result(None, [], PartitionError(text))
             del part
             total = result if total is None else total + result
-    return WorkerResult(total, missing)
+    return Result(total, missing)

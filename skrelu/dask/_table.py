@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from typing import Any
+from uuid import uuid4
 
 import dask
 import numpy as np
@@ -200,6 +201,7 @@ class CheckedTable:
         places = dict(zip(self.futures, cluster.places(futures), strict=True))
         owners = even_owners({fact.number: fact.n_rows for fact in self.facts}, places, cluster.workers())
         encoded: dict[int, Future] = {}
+        prefix = f"encode_rows-{uuid4().hex}"
         learn = partial(learn_part_facts, are_counts=self.has_counts)
         encode = partial(encode_rows, encoding=encoding, is_validation=is_validation)
         try:
@@ -210,7 +212,8 @@ class CheckedTable:
             for worker, numbers in by_worker.items():
                 some = [self.futures[number] for number in numbers]
                 given = [None if quotas is None else quotas[rows[number]] for number in numbers]
-                encoded |= zip(numbers, cluster.map(encode, some, given, worker=worker), strict=True)
+                keys = [f"{prefix}-{number}" for number in numbers]
+                encoded |= zip(numbers, cluster.map(encode, some, given, worker=worker, keys=keys), strict=True)
             encoded = {number: encoded[number] for number in self.futures}
             facts = cluster.gather(cluster.map(learn, encoded.values()))
         except BaseException:
@@ -219,7 +222,7 @@ class CheckedTable:
         for fact in facts:
             if not fact.n_rows:
                 encoded.pop(fact.number).release()
-        parts = Partitioned(cluster, encoded, self.name)
+        parts = Partitioned(cluster, prefix, encoded, self.name)
         return ClusterRows.of(parts, [fact for fact in facts if fact.n_rows], encoding, self.largest)
 
     def check_labels(self, labels: Labels) -> None:
