@@ -4,12 +4,12 @@ import json
 import subprocess
 import time
 import warnings
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+from unittest import mock
 from unittest.mock import patch
 
 import numpy as np
@@ -124,33 +124,21 @@ def in_parts(client: Any, X: np.ndarray, y: np.ndarray, n_parts: int) -> tuple[A
 
 
 def fit_on_cluster(client: Any, X: Any, y: Any, hidden: tuple[int, ...], n_iter: int) -> Fit:
-    from distributed import get_task_stream
-
     from skrelu.dask import DaskDeepLogisticClassifier
-    from skrelu.dask._passes import add_results, run_on_worker
+    from skrelu.dask._cluster import Cluster
 
-    names = {"computation": run_on_worker.__name__, "sums": add_results.__name__}
+    spent = {"computation": 0.0, "sums": 0.0}  # of the busiest worker; sums of workers are added by the client
+    ask = Cluster.ask
+
+    def ask_and_count(cluster: Any, request: Any, nodes: Any) -> Any:
+        result = ask(cluster, request, nodes)
+        spent["computation"] += result.seconds
+        return result
+
     model = DaskDeepLogisticClassifier(hidden, **_fixed(n_iter), client=client)
-    with get_task_stream(client) as stream:
+    with mock.patch.object(Cluster, "ask", ask_and_count):
         seconds = _timed(model, X, y)
-    spent = seconds_of_tasks(stream.data, names)
     return Fit(seconds, model.n_iter_, model.optimize_result_.nfev, model.loss_, spent)
-
-
-def seconds_of_tasks(tasks: Iterable[dict[str, Any]], names: dict[str, str]) -> dict[str, float]:
-    """Return the seconds of the busiest worker with the tasks of each part, from Dask's record of the tasks.
-
-    `names` has the name of the function that the tasks of a part call.
-    """
-    from dask.utils import key_split
-
-    seconds: dict[str, defaultdict[str, float]] = {part: defaultdict(float) for part in names}
-    for task in tasks:
-        for part, name in names.items():
-            if key_split(task["key"]) == name:
-                spans = (span for span in task["startstops"] if span["action"] == "compute")
-                seconds[part][task["worker"]] += sum(span["stop"] - span["start"] for span in spans)
-    return {part: max(of_workers.values(), default=0.0) for part, of_workers in seconds.items()}
 
 
 # --- Spark ----------------------------------------------------------------------------------------------------------

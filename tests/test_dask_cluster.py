@@ -105,22 +105,6 @@ def test_a_local_fit_tells_its_evaluations_from_the_rest(dask_fits):
     assert sum(fit.spent.values()) == pytest.approx(fit.seconds)
 
 
-def test_seconds_of_tasks_are_those_of_the_busiest_worker(dask_fits):
-    def task(key, worker, seconds):
-        spans = [{"action": "transfer", "start": 0.0, "stop": 9.0}, {"action": "compute", "start": 9.0}]
-        spans[1]["stop"] = 9.0 + seconds
-        return {"key": key, "worker": worker, "startstops": spans}
-
-    def key(name):
-        return f"{name}-0add0add0add0add0add0add0add0add"  # the names are compared, not the digits
-
-    tasks = [task(key("run"), "w1", 1.0), task(key("run"), "w2", 3.0), task(key("run"), "w1", 4.0)]
-    tasks += [task(key("add"), "w2", 0.5), task(key("other"), "w2", 20.0)]
-    spent = dask_fits.seconds_of_tasks(tasks, {"computation": "run", "sums": "add"})
-    assert spent == pytest.approx({"computation": 5.0, "sums": 0.5})
-    assert dask_fits.seconds_of_tasks([], {"sums": "add"}) == {"sums": 0.0}
-
-
 def test_spark_that_cannot_run_is_left_out(dask_cluster, dask_fits, tmp_path, capsys):
     arguments = Namespace(spark_python=str(tmp_path / "nothing"), rounds=1, workers=[])
     results = dask_cluster.time_iterations(["spark"], arguments)

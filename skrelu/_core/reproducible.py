@@ -50,9 +50,9 @@ class ReproducibleSum:
         highest = (int(np.frexp(largest)[1]) - 1) // _DIGIT_BITS
         rest = vector
         for place, digit in zip(range(highest, highest - _N_DIGITS, -1), digits, strict=True):
-            part = np.trunc(np.ldexp(rest, -_DIGIT_BITS * place))
+            part = np.trunc(_times_power(rest, -_DIGIT_BITS * place))
             digit[...] = part
-            rest = rest - np.ldexp(part, _DIGIT_BITS * place)
+            rest = rest - _times_power(part, _DIGIT_BITS * place)
         return cls(highest, digits)
 
     def __add__(self, other: Self) -> Self:
@@ -74,4 +74,9 @@ class ReproducibleSum:
             digits[place - 1] += carried
         places = range(self.highest, self.highest - _N_DIGITS, -1)
         parts = zip(digits.astype(np.float64), places, strict=True)
-        return reduce(add, (np.ldexp(digit, _DIGIT_BITS * place) for digit, place in parts))
+        return reduce(add, (_times_power(digit, _DIGIT_BITS * place) for digit, place in parts))
+
+
+def _times_power(numbers: Array, exponent: int) -> Array:
+    """Return the numbers times a power of two; a product takes a tenth of the time of `ldexp`."""
+    return numbers * 2.0**exponent if abs(exponent) < 960 else np.ldexp(numbers, exponent)

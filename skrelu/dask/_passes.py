@@ -10,6 +10,7 @@ import pickle
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from time import perf_counter
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -172,16 +173,20 @@ class Result:
         The numbers of the partitions that were not there.
     error : Exception or None
         The error of a partition, or of a worker that did not answer.
+    seconds : float
+        The longest time that a worker has computed.
     """
 
     total: Any
     missing: list[int]
     error: Exception | None = None
+    seconds: float = 0.0
 
     def __add__(self, other: Self) -> Self:
         totals = [result.total for result in (self, other) if result.total is not None]
         error = self.error if isinstance(self.error, PartitionError) else other.error or self.error
-        return type(self)(reduce(add, totals) if totals else None, self.missing + other.missing, error)
+        total = reduce(add, totals) if totals else None
+        return type(self)(total, self.missing + other.missing, error, max(self.seconds, other.seconds))
 
 
 @dataclass(frozen=True)
@@ -262,7 +267,7 @@ def make_pass(request: Request, numbers: list[int], dask_worker: Any) -> Result:
     One partition at a time is held, so that a worker may have more of them than fit in its memory: it loads those that
     Dask has moved to the disk one by one. Those in memory come first, before they are moved there for others.
     """
-    plan, data = request.plan, dask_worker.data
+    began, plan, data = perf_counter(), request.plan, dask_worker.data
     n_threads = dask_worker.state.nthreads if plan.n_jobs is None else count_threads(plan.n_jobs)
     in_memory = getattr(data, "fast", data)
     total, missing, workspaces = None, [], Workspaces()
@@ -280,4 +285,4 @@ def make_pass(request: Request, numbers: list[int], dask_worker: Any) -> Result:
                 return Result(None, [], PartitionError(text))
             del part
             total = result if total is None else total + result
-    return Result(total, missing)
+    return Result(total, missing, seconds=perf_counter() - began)
