@@ -3,7 +3,7 @@
 import sys
 import warnings
 
-_SKIPPED_MODULES = ("skrelu", "sklearn.callback")  # the decorator of `fit` is scikit-learn's
+_SKIPPED_MODULES = ("skrelu", "sklearn.callback", "contextlib")  # the decorators of `fit` and of context managers
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:
