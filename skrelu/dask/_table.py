@@ -81,9 +81,7 @@ class CheckedTable:
         try:
             learnt = cluster.map(learn_facts, futures.values())
             cluster.wait(learnt)
-            for number, future in futures.items():
-                if future.status == "error":
-                    raise _readable(future.exception(), f"Partition {number} of {name}")
+            _raise_first(futures, name)
             facts = cluster.gather(learnt)
             _check_facts(facts, name)
         except BaseException:
@@ -126,10 +124,8 @@ class CheckedTable:
         ValueError, TypeError
             If there is only one class, or labels of two partitions are of different kinds.
         """
+        self._check_weights()
         counted = [fact for fact in self.facts if fact.n_counted]
-        if not counted:
-            name = self.sort.names[2]
-            raise ValueError(f"{name} must hold at least one positive weight, all are zero.")
         kinds: dict[Any, int] = {}
         for fact in self.facts:
             kind = ("text" if fact.classes.dtype.kind in "USOT" else "numbers", fact.n_label_columns)
@@ -145,6 +141,10 @@ class CheckedTable:
             return Labels.of_indicator(n_columns)
         where = "" if self.n_counted == sum(fact.n_rows for fact in self.facts) else " in rows of positive weight"
         return Labels.of_classes(np.unique(np.concatenate([fact.classes for fact in counted])), where)
+
+    def _check_weights(self) -> None:
+        if not self.n_counted:
+            raise ValueError(f"{self.sort.names[2]} must hold at least one positive weight, all are zero.")
 
     def counts(self, labels: Labels) -> Array:
         """Return the number of rows of each class in each partition, for multilabel targets of all rows."""
@@ -190,8 +190,8 @@ class CheckedTable:
         return quotas, replace(encoding, seed=int(random_state.randint(2**31 - 1)))
 
     def encoding_like(self, encoding: Encoding) -> Encoding:
-        """Return the encoding of validation rows: labels, class weights and dtype are those of the training rows."""
-        return replace(encoding, exponent=self.exponent)
+        """Return the encoding of validation rows: labels and class weights are those of the training rows."""
+        return replace(encoding, exponent=self.exponent, dtype=self.dtype)
 
     def encode(self, encoding: Encoding, quotas: Array | None = None, *, is_validation: bool = False) -> "ClusterRows":
         """Encode the partitions on the workers, evenly divided among them."""
@@ -201,6 +201,7 @@ class CheckedTable:
         places = dict(zip(self.futures, cluster.places(futures), strict=True))
         owners = even_owners({fact.number: fact.n_rows for fact in self.facts}, places, cluster.workers())
         encoded: dict[int, Future] = {}
+        learnt: list[Future] = []
         prefix = f"encode_rows-{uuid4().hex}"
         learn = partial(learn_part_facts, are_counts=self.has_counts)
         encode = partial(encode_rows, encoding=encoding, is_validation=is_validation)
@@ -215,9 +216,10 @@ class CheckedTable:
                 keys = [f"{prefix}-{number}" for number in numbers]
                 encoded |= zip(numbers, cluster.map(encode, some, given, worker=worker, keys=keys), strict=True)
             encoded = {number: encoded[number] for number in self.futures}
-            facts = cluster.gather(cluster.map(learn, encoded.values()))
+            learnt = cluster.map(learn, encoded.values())
+            facts = cluster.gather(learnt)
         except BaseException:
-            cluster.cancel(list(encoded.values()))
+            cluster.cancel([*learnt, *encoded.values()])
             raise
         for fact in facts:
             if not fact.n_rows:
@@ -226,15 +228,35 @@ class CheckedTable:
         return ClusterRows.of(parts, [fact for fact in facts if fact.n_rows], encoding, self.largest)
 
     def check_labels(self, labels: Labels) -> None:
-        """Check that validation rows hold only labels that the training rows hold."""
+        """Check that validation rows hold only labels that the training rows hold, and have a weight.
+
+        Raises
+        ------
+        ValueError
+            If not; the message has the number of the first partition with such labels.
+        """
+        self._check_weights()
         check = partial(check_labels, labels=labels, sort=self.sort)
-        self.cluster.gather(self.cluster.map(check, self.futures.values()))
+        checks = dict(zip(self.futures, self.cluster.map(check, self.futures.values()), strict=True))
+        try:
+            self.cluster.wait(list(checks.values()))
+            _raise_first(checks, self.name)
+        except BaseException:
+            self.cluster.cancel(list(checks.values()))
+            raise
 
     def release(self) -> None:
         """Let the workers forget the checked partitions."""
         for future in self.futures.values():
             future.release()
         self.futures.clear()
+
+
+def _raise_first(futures: dict[int, Future], name: str) -> None:
+    """Raise the error of the first partition that has one."""
+    for number, future in futures.items():
+        if future.status == "error":
+            raise _readable(future.exception(), f"Partition {number} of {name}")
 
 
 def _check_facts(facts: list[Facts], name: str) -> None:
@@ -283,12 +305,15 @@ class ClusterRows:
         Without the weights of single rows.
     largest : float
         The largest magnitude in X.
+    dtype : dtype
+        Of X.
     """
 
     parts: Partitioned
     facts: list[PartFacts]
     weights: RelativeWeights
     largest: float
+    dtype: np.dtype
 
     @classmethod
     def of(cls, parts: Partitioned, facts: list[PartFacts], encoding: Encoding, largest: float) -> "ClusterRows":
@@ -296,7 +321,7 @@ class ClusterRows:
         if encoding.exponent is not None:
             unit *= math.ldexp(1.0, encoding.exponent)
         weights = RelativeWeights(None, math.fsum(fact.weight for fact in facts), 1.0, unit)
-        return cls(parts, facts, weights, largest)
+        return cls(parts, facts, weights, largest, encoding.dtype)
 
     @property
     def n_rows(self) -> int:
@@ -369,7 +394,7 @@ class ClusterProblem(Problem):
         return self._datafit(self.training), validation
 
     def _datafit(self, rows: ClusterRows) -> ClusterDatafit:
-        return ClusterDatafit(self._plan(rows), rows.parts, self.x_dtype, rows.n_rows)
+        return ClusterDatafit(self._plan(rows), rows.parts, rows.dtype, rows.n_rows)
 
     def _plan(self, rows: ClusterRows) -> Plan:
         return rows.plan(self.network, self.labels, self.standardization, self.n_jobs)
