@@ -16,6 +16,7 @@ _ORDER = [
     "plot_calibration.py",
     "plot_uncertainty.py",
     "plot_callbacks.py",
+    "plot_dask.py",
     "plot_check_the_equations.py",
 ]
 
