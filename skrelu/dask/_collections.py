@@ -1,13 +1,16 @@
 """Collections of Dask as lists of partitions of rows that belong together."""
 
+# mypy: allow-untyped-calls
+# Dask has few type hints.
+
 from dataclasses import dataclass
 from typing import Any
 
 import dask
 import numpy as np
 from dask import array as da
-from dask import is_dask_collection
-from dask.delayed import Delayed
+from dask.base import is_dask_collection
+from dask.delayed import Delayed, delayed
 from scipy import sparse
 
 from skrelu._core.arrays import Rows
@@ -83,7 +86,7 @@ def split(X: Any, y: Any, sample_weight: Any, names: Names = ("X", "y", "sample_
             )
     if not parts[0]:
         raise ValueError(f"{x_name} has no partitions.")
-    return Partitions(*parts, int(X.shape[1]), columns)
+    return Partitions(parts[0], parts[1], parts[2], int(X.shape[1]), columns)
 
 
 def is_array(collection: Any) -> bool:
@@ -160,7 +163,7 @@ def _delayed_rows(collection: Any) -> list[Any]:
     """Return the partitions of a collection as delayed objects; those of an array with all columns in one."""
     if is_array(collection):
         # Not by `rechunk`, which fails on blocks of csr_array in version 2024.8.
-        join = dask.delayed(_join, pure=True)
+        join = delayed(_join, pure=True)
         blocks = collection.to_delayed().reshape(collection.numblocks[0], -1)
         return [join(list(row)) if len(row) > 1 else row[0] for row in blocks]
     # Dask would read several files as one partition if few of their columns are needed: y in other partitions than X.

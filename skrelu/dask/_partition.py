@@ -132,7 +132,9 @@ def _check_index(X: Any, other: Any, x_name: str, name: str) -> None:
     """Raise an error if two data frames hold the same rows in another order."""
     if not (hasattr(X, "index") and hasattr(other, "index") and hasattr(X.index, "equals")):
         return
-    if not X.index.equals(other.index) and X.index.sort_values().equals(other.index.sort_values()):
+    if X.index.equals(other.index):
+        return
+    if X.index.isin(other.index).all() and other.index.isin(X.index).all():
         raise ValueError(f"{x_name} and {name} hold the same rows in another order, by their index. Sort one of them.")
 
 

@@ -1,13 +1,16 @@
 """The table of a fit on a cluster: partitions are checked and encoded once, and stay on the workers."""
 
+# mypy: allow-untyped-calls, allow-any-generics
+# Dask has few type hints.
+
 import math
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from typing import Any
 from uuid import uuid4
 
-import dask
 import numpy as np
+from dask.delayed import delayed
 from distributed import Future
 
 from skrelu._core.arrays import Array
@@ -72,8 +75,8 @@ class CheckedTable:
             If a partition cannot be computed.
         """
         name, sort = names[0], Sort(names, model)
-        check = dask.delayed(check_rows, pure=False)
-        shared = dask.delayed(sort, pure=False)
+        check = delayed(check_rows, pure=False)
+        shared = delayed(sort, pure=False)
         rows = zip(partitions.X, partitions.y, partitions.sample_weight, strict=True)
         tasks = [check(*parts, number, shared) for number, parts in enumerate(rows)]
         futures = dict(enumerate(cluster.compute(tasks)))

@@ -45,11 +45,13 @@ def refused(client):
     """Return a function that checks an error of a fit, with a model that has been fitted and one that has not."""
     fitted = fit_on_cluster(as_array(X, SIZES), as_array(Y, SIZES))
 
-    def check(kind, match, rows=as_array(X, SIZES), labels=as_array(Y, SIZES), weights=None, **options):
+    def check(kind, match, rows=None, labels=None, weights=None):
+        rows = as_array(X, SIZES) if rows is None else rows
+        labels = as_array(Y, SIZES) if labels is None else labels
         before, errors = dict(vars(fitted)), []
         for model in (DaskDeepLogisticClassifier(alpha=0.1, random_state=0), fitted):
             with pytest.raises(kind, match=match) as caught:
-                fit(model, rows, labels, weights, **options)
+                fit(model, rows, labels, weights)
             assert type(caught.value) is kind
             errors.append(caught.value)  # as an interactive session keeps the last error, with its frames
         assert vars(fitted) == before
@@ -245,7 +247,9 @@ class TestUsersErrors:
             raise UnicodeDecodeError("utf-8", b"x", 0, 1, "no text")
 
         rows = as_array(X, SIZES).map_blocks(fail, dtype=float, meta=X[:0])
-        with pytest.raises(RuntimeError, match="^Partition 0 of X could not be computed: UnicodeDecodeError") as caught:
+        with pytest.raises(
+            RuntimeError, match=r"^Partition 0 of X could not be computed: UnicodeDecodeError"
+        ) as caught:
             fit_on_cluster(rows, as_array(Y, SIZES))
         assert isinstance(caught.value.__cause__, UnicodeDecodeError)
 

@@ -24,7 +24,7 @@ from tests.dask.conftest import (
 
 pytest.importorskip("distributed")
 
-from skrelu.dask import DaskDeepLogisticClassifier  # noqa: E402
+from skrelu.dask import DaskDeepLogisticClassifier
 
 pytestmark = pytest.mark.usefixtures("client")
 EVIDENCE = {"alpha": "evidence", "hidden_layer_sizes": (3,), "max_iter": 40}
@@ -145,7 +145,7 @@ class TestLimits:
         assert_array_equal(models[0].coefs_[0], models[1].coefs_[0])
 
     def test_verbose(self, capsys):
-        model, _ = both(hidden_layer_sizes=(3,), verbose=0)
+        both(hidden_layer_sizes=(3,), verbose=0)
         assert capsys.readouterr().out == ""
         X, y = data_of("binary")
         fit_on_cluster(as_array(X), as_array(y), hidden_layer_sizes=(3,), verbose=1)

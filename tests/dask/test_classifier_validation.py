@@ -172,11 +172,11 @@ class TestHeldOutRows:
         return fit_on_cluster(as_array(X), as_array(y), given, standardize=True, **options), X, y
 
     def test_the_same_rows_with_one_worker(self, client):
-        model, X, y = self.fit()
+        model, *_ = self.fit()
         with distributed.Client(
             processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0", set_as_default=False
         ) as single:
-            other, _, _ = self.fit(client=single)
+            other, *_ = self.fit(client=single)
         assert_array_equal(model.feature_mean_, other.feature_mean_)
         assert_array_equal(model.validation_scores_, other.validation_scores_)
         assert_array_equal(model.coefs_[0], other.coefs_[0])

@@ -146,7 +146,7 @@ class TestErrors:
             split(self.rows, as_array(Y), np.append(W, 1))
 
     def test_numbers_of_partitions(self):
-        with pytest.raises(ValueError, match="X has 5 partitions of rows, y has 3.*rechunk or repartition"):
+        with pytest.raises(ValueError, match=r"X has 5 partitions of rows, y has 3.*rechunk or repartition"):
             split(self.rows, forget_sizes(as_array(Y, (50, 50, 50))), None)
         with pytest.raises(ValueError, match="X has 5 partitions of rows, sample_weight has 1"):
             split(forget_sizes(self.rows), as_array(Y), as_array(W, (150,)))
