@@ -7,7 +7,7 @@ elsewhere, and the pass is repeated for them; its result does not depend on whic
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
@@ -102,10 +102,10 @@ class Cluster:
             return self.client.map(function, *map(list, items), pure=False, **options)
 
     def wait(self, futures: Sequence[Future]) -> None:
-        """Wait until the futures are done, with or without an error."""
+        """Wait until the futures are done, with or without an error, or cancelled."""
 
         async def wait() -> None:
-            with self.client.as_current():
+            with self.client.as_current(), suppress(distributed.CancelledError):
                 await distributed.wait(futures)
 
         self._watch(wait)
@@ -172,8 +172,8 @@ class Cluster:
         """Replace errors of a client that is gone by one that says so."""
         try:
             yield
-        except (OSError, RuntimeError, ValueError, distributed.CancelledError, asyncio.CancelledError) as error:
-            if not isinstance(error, ClusterError | PartitionError):
+        except (Exception, asyncio.CancelledError) as error:  # many kinds, even AttributeError
+            if not isinstance(error, ClusterError):
                 self.check()
             raise
 
