@@ -107,8 +107,10 @@ class Drawn:
     loss: ReproducibleSum
 
     def __add__(self, other: Self) -> Self:
-        self.sample.add(other.sample.kept())
-        return type(self)(self.sample, self.loss + other.loss)
+        both = PrioritySample(self.sample.n_items)
+        both.add(self.sample.kept())
+        both.add(other.sample.kept())
+        return type(self)(both, self.loss + other.loss)
 
 
 @dataclass(frozen=True)
