@@ -8,8 +8,7 @@ from tests.dask.conftest import as_array, as_frame, assert_nothing_is_left, cut,
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
-
-from skrelu.dask import DaskDeepLogisticClassifier  # noqa: E402
+skrelu_dask = pytest.importorskip("skrelu.dask")
 
 pytestmark = pytest.mark.usefixtures("client", "nothing_is_left")
 X, Y = data_of("multiclass")
@@ -40,20 +39,24 @@ def labels_of(parts):
     return of_parts(parts, (), parts[0].dtype)
 
 
+@pytest.fixture(scope="module")
+def fitted(client):
+    return fit_on_cluster(as_array(X, SIZES), as_array(Y, SIZES))
+
+
 @pytest.fixture
-def refused(client):
-    """Return a function that checks an error of a fit, with a model that has been fitted and one that has not."""
-    fitted = fit_on_cluster(as_array(X, SIZES), as_array(Y, SIZES))
+def refused(client, fitted):
+    """Return a function that checks an error of a fit, which leaves an earlier fit and the cluster as they were."""
+    errors = []  # kept, as an interactive session keeps the last one with its frames
 
     def check(kind, match, rows=None, labels=None, weights=None):
         rows = as_array(X, SIZES) if rows is None else rows
         labels = as_array(Y, SIZES) if labels is None else labels
-        before, errors = dict(vars(fitted)), []
-        for model in (DaskDeepLogisticClassifier(alpha=0.1, random_state=0), fitted):
-            with pytest.raises(kind, match=match) as caught:
-                fit(model, rows, labels, weights)
-            assert type(caught.value) is kind
-            errors.append(caught.value)  # as an interactive session keeps the last error, with its frames
+        before = dict(vars(fitted))
+        with pytest.raises(kind, match=match) as caught:
+            fit(fitted, rows, labels, weights)
+        assert type(caught.value) is kind
+        errors.append(caught.value)
         assert vars(fitted) == before
         assert_nothing_is_left(client)
 
@@ -282,3 +285,11 @@ class TestClients:
         import asyncio
 
         asyncio.run(try_fit())
+
+
+def test_an_error_of_the_first_fit_leaves_no_attributes():
+    model = skrelu_dask.DaskDeepLogisticClassifier()
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match=r"^Partition 0 of X"):
+        fit(model, as_array(np.full_like(X, np.nan), SIZES), as_array(Y, SIZES))
+    assert vars(model) == before
