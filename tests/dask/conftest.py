@@ -17,7 +17,7 @@ N_ROWS = sum(SIZES)
 OPTIONS = {"alpha": 0.1, "early_stopping": False, "max_iter": 4, "random_state": 0}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # other modules compute without a cluster
 def client():
     distributed = pytest.importorskip("distributed")
     with distributed.Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=":0") as client:

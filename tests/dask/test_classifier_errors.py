@@ -124,7 +124,7 @@ class TestRows:
         parts[LAST] = parts[LAST][["b", "a", "c", "d"]]
         frame = dd.from_delayed(list(map(dask.delayed, parts)), meta=parts[0].iloc[:0], verify_meta=False)
         refused(ValueError, "(?s)^Partition 4 of X: The feature names should match", frame)
-        text = pd.DataFrame(X, columns=list("abcd")).assign(b="a")
+        text = pd.DataFrame(X, columns=list("abcd")).assign(b=pd.Series(["a"] * len(X), dtype="string"))
         refused(TypeError, r"^X must hold numbers, but these columns hold text: \['b'\]", as_frame(text, SIZES))
 
 
