@@ -6,7 +6,7 @@ elsewhere, and the pass is repeated for them; its result does not depend on whic
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import reduce
@@ -31,6 +31,10 @@ _MAX_PAUSE = 4.0  # seconds before missing partitions are looked for again
 
 class ClusterError(RuntimeError):
     """The connection to the scheduler was lost, or there are no workers, or they died again and again."""
+
+
+class _WorkerLostError(Exception):
+    """A worker that should answer has died."""
 
 
 def find_client(client: Any) -> Client:
@@ -129,7 +133,11 @@ class Cluster:
             workers = [node.address for node in nodes]
             return await self.client.run(run_on_worker, request, nodes, workers=workers, on_error="return")
 
-        answers = self._watch(ask)
+        addresses = {node.address for root in nodes for node in root.walk()}
+        try:
+            answers = self._watch(ask, addresses)
+        except _WorkerLostError as error:
+            return Result(None, [number for root in nodes for number in root.all_numbers], error)
         results = [Result(None, [])]
         for node in nodes:
             answer = answers.get(node.address)
@@ -147,8 +155,11 @@ class Cluster:
             places = self.client.who_has(list(futures))
         return [min(places.get(future.key, ()), default="") for future in futures]
 
-    def _watch(self, begin: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Return the result of a coroutine; look at the scheduler and the workers once a second."""
+    def _watch(self, begin: Callable[[], Coroutine[Any, Any, T]], needed: Set[str] = frozenset()) -> T:
+        """Return the result of a coroutine; look at the scheduler and the workers once a second.
+
+        `needed` are the workers that must answer. Dask would wait half a minute for one that has died.
+        """
 
         async def watch() -> T:
             task = asyncio.ensure_future(begin())
@@ -156,8 +167,10 @@ class Cluster:
                 seconds = 0.0  # without workers
                 while not (await asyncio.wait({task}, timeout=_SECONDS_BETWEEN_LOOKS))[0]:
                     self.check()
-                    has_workers = bool(await self.client.nthreads())
-                    seconds = 0.0 if has_workers else seconds + _SECONDS_BETWEEN_LOOKS
+                    workers = set(await self.client.nthreads())
+                    if not needed <= workers:
+                        raise _WorkerLostError(f"lost {sorted(needed - workers)}")
+                    seconds = 0.0 if workers else seconds + _SECONDS_BETWEEN_LOOKS
                     if seconds > _SECONDS_WITHOUT_WORKERS:
                         raise ClusterError(f"The cluster has had no workers for {seconds:.0f} s.")
                 return task.result()
@@ -173,7 +186,7 @@ class Cluster:
         try:
             yield
         except (Exception, asyncio.CancelledError) as error:  # many kinds, even AttributeError
-            if not isinstance(error, ClusterError):
+            if not isinstance(error, ClusterError | _WorkerLostError):
                 self.check()
             raise
 

@@ -284,6 +284,13 @@ class Part:
         return object.__sizeof__(self) + bytes_of(*arrays, weights)
 
 
+def targets_of_largest(labels: Labels, factors: Array) -> Array:
+    """Return the targets of rows, at least one of which has the largest factors that a row can have."""
+    if labels.is_multilabel:
+        return (2 * factors.argmax(axis=1) - 1).astype(np.int8)[np.newaxis]
+    return labels.encode(labels.classes)
+
+
 def encode_rows(rows: CheckedRows, quotas: Array | None, encoding: Encoding, is_validation: bool) -> Part:
     """Encode a partition: the rows of positive weight, without those held out, or only these.
 
@@ -309,8 +316,9 @@ def encode_rows(rows: CheckedRows, quotas: Array | None, encoding: Encoding, is_
         X, targets = X[chosen], targets[chosen]
         sample_weight = None if sample_weight is None else sample_weight[chosen]
     if encoding.factors is not None and len(targets):
-        factors, unit = row_factors(labels, encoding.factors, targets)
-        factors = np.maximum(factors * (unit / encoding.factor_unit), MIN_WEIGHT_WITH_FACTORS)
+        # With a row that has the largest factors, so that the unit is that of all partitions.
+        of_largest = targets_of_largest(labels, encoding.factors)
+        factors = row_factors(labels, encoding.factors, np.concatenate((targets, of_largest)))[0][: len(targets)]
     weights = factors if sample_weight is None else sample_weight
     if sample_weight is not None and factors is not None:
         with np.errstate(under="ignore"):

@@ -7,6 +7,8 @@ worker has which partition.
 
 import asyncio
 import pickle
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -207,10 +209,16 @@ class Node:
     numbers: list[int]
     children: tuple["Node", ...] = ()
 
+    def walk(self) -> Iterator["Node"]:
+        """Yield this worker and those below it."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
     @property
     def all_numbers(self) -> list[int]:
         """The numbers of its partitions and of those of the workers below it."""
-        return self.numbers + [number for child in self.children for number in child.all_numbers]
+        return [number for node in self.walk() for number in node.numbers]
 
 
 @dataclass(frozen=True)
@@ -266,18 +274,17 @@ async def _ask(dask_worker: Any, node: Node, request: Request) -> Result:
 def make_pass(request: Request, numbers: list[int], dask_worker: Any) -> Result:
     """Make a pass over the partitions of these numbers that lie on this worker.
 
-    One partition at a time is held, so that a worker may have more of them than fit in its memory: it loads those that
-    Dask has moved to the disk one by one. Those in memory come first, before they are moved there for others.
+    One partition at a time is held, so that a worker may have more of them than fit in its memory: those that Dask has
+    moved to the disk are read from there, one by one. They are not moved back into memory, as others would have to be
+    written to the disk for them.
     """
     began, plan, data = perf_counter(), request.plan, dask_worker.data
     n_threads = dask_worker.state.nthreads if plan.n_jobs is None else count_threads(plan.n_jobs)
-    in_memory = getattr(data, "fast", data)
     total, missing, workspaces = None, [], Workspaces()
     with Team(n_threads) as team:
-        for number in sorted(numbers, key=lambda number: request.key(number) not in in_memory):
-            try:
-                part = data[request.key(number)]
-            except KeyError:
+        for number in numbers:
+            part = _read(data, request.key(number))
+            if part is None:
                 missing.append(number)
                 continue
             try:
@@ -288,3 +295,11 @@ def make_pass(request: Request, numbers: list[int], dask_worker: Any) -> Result:
             del part
             total = result if total is None else total + result
     return Result(total, missing, seconds=perf_counter() - began)
+
+
+def _read(data: Any, key: str) -> Part | None:
+    """Return a partition from the store of a worker, None if it is not there."""
+    for store in (getattr(data, "fast", {}), getattr(data, "slow", {}), data):
+        with suppress(KeyError):  # it may move to the disk meanwhile, so the last look is in the whole store
+            return store[key]
+    return None

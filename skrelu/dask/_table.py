@@ -38,6 +38,7 @@ from skrelu.dask._partition import (
     encode_rows,
     learn_facts,
     learn_part_facts,
+    targets_of_largest,
 )
 from skrelu.dask._passes import Measure, Plan
 
@@ -290,9 +291,7 @@ def encoding_of(table: CheckedTable, labels: Labels, class_weight: Any) -> Encod
     factors = table.factors(labels, class_weight)
     unit = 1.0
     if factors is not None:
-        # A row with the largest factors has the largest unit.
-        largest = labels.encode(labels.classes) if not labels.is_multilabel else 2 * factors.argmax(axis=1)[None] - 1
-        _, unit = row_factors(labels, factors, largest)
+        _, unit = row_factors(labels, factors, targets_of_largest(labels, factors))
     return Encoding(labels, table.dtype, factors, table.exponent, unit)
 
 
