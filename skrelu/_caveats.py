@@ -5,7 +5,6 @@ from typing import Any
 from sklearn.exceptions import ConvergenceWarning
 
 from skrelu._data.labels import Labels
-from skrelu._data.rows import WeightedRows
 from skrelu._fit.course import Run
 from skrelu._fit.outcome import Outcome
 from skrelu._fit.problem import Problem
@@ -17,12 +16,12 @@ _MIN_GAMMA = 1.0  # the number of weights that the rows determine
 _MAX_MEAN_LEVERAGE = 0.75  # of the drawn terms: docs/decisions/0007 has the measurements behind it
 
 
-def warn_of_weights(training: WeightedRows, labels: Labels) -> None:
+def warn_of_weights(total_weight: float, n_rows: int, labels: Labels) -> None:
     """Warn if the weights make the rows count as too few, unless they are too few without weights."""
     n_needed = _MIN_EFFECTIVE_ROWS_PER_CLASS * (2 if labels.is_multilabel else len(labels.classes))
-    if training.total_weight < n_needed < training.n_rows:
+    if total_weight < n_needed < n_rows:
         warn_caller(
-            f"The weights differ so much that the {training.n_rows} training rows count as {training.total_weight:.3g} "
+            f"The weights differ so much that the {n_rows} training rows count as {total_weight:.3g} "
             "(Kish's effective number of rows), too few for the evidence to choose alpha. Use weights that differ "
             "less, in sample_weight or class_weight, or set alpha to a number.",
             UserWarning,

@@ -417,7 +417,7 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
                 warn_caller(problem_of_size, UserWarning)
         if isinstance(self.alpha, str):
             training = table.counted_as_rows(training)
-            warn_of_weights(training, labels)
+            warn_of_weights(training.total_weight, training.n_rows, labels)
         if not holds_out:
             training = in_canonical_order(training, merge=True)
         standardization = None

@@ -189,7 +189,8 @@ class DaskDeepLogisticClassifier(DeepLogisticClassifier):
         before = self._fitted_before()
         data_val: Partitions | None = None
         if self._takes_validation(*validation_data):
-            data_val = split(*validation_data, _VALIDATION_NAMES)
+            X_val, y_val, sample_weight_val = validation_data
+            data_val = split(X_val, y_val, sample_weight_val, _VALIDATION_NAMES)
         _validate_columns(self, data, reset=not self._knows_columns(before))
         with _checked_table(cluster, data, self, ("X", "y", "sample_weight")) as table:
             labels = table.labels()
@@ -225,7 +226,7 @@ class DaskDeepLogisticClassifier(DeepLogisticClassifier):
             training, validation = kept[0], kept[1] if len(kept) > 1 else None
             if isinstance(self.alpha, str):
                 training = training.counted_as_rows(encoding, has_counts=table.has_counts)
-                warn_of_weights(training, labels)
+                warn_of_weights(training.total_weight, training.n_rows, labels)
             problem = ClusterProblem(network, labels, None, training, validation, table.dtype, self.n_jobs)
             if standardizes(self, is_alpha_chosen=isinstance(self.alpha, str)):
                 problem = problem.standardized()

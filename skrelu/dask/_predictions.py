@@ -4,9 +4,6 @@ The model is one value in the graph, on which the tasks of all chunks depend. So
 scheduler drops it with the results: nothing stays on the cluster.
 """
 
-# mypy: allow-untyped-calls
-# Dask has few type hints.
-
 import math
 from typing import Any
 
