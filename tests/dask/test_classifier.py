@@ -225,6 +225,12 @@ class TestWeights:
         given = None if weights is None else as_array(weights)
         assert_same_fit(fit_on_cluster(as_array(X), as_array(y), given, **options), expected)
 
+    @pytest.mark.parametrize("class_weight", [{0: 1e200, 1: 1e200}, {0: 1e300, 1: 1e-300}, {0: 1e-150, 1: 1e-140}])
+    def test_products_of_class_weights_may_overflow(self, class_weight):
+        X, y = data_of("multilabel")
+        options = {"class_weight": [class_weight] * 2, "alpha": 1e-310}
+        assert_same_fit(fit_on_cluster(as_array(X), as_array(y), **options), fit_locally(X, y, **options))
+
     def test_counts_are_repeated_rows(self):
         X, y = data_of("multiclass")
         counts = weights_of("counts with zeros").astype(int)
