@@ -1,8 +1,5 @@
 """Collections of Dask as lists of partitions of rows that belong together."""
 
-# mypy: allow-untyped-calls
-# Dask has few type hints.
-
 from dataclasses import dataclass
 from typing import Any
 

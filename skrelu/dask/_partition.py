@@ -222,6 +222,19 @@ def learn_facts(rows: CheckedRows) -> Facts:
     )
 
 
+def check_facts(facts: list[Facts], name: str) -> None:
+    """Raise a ValueError if no partition has rows, or only some of those with rows are sparse."""
+    facts_of_rows = [fact for fact in facts if fact.n_rows]
+    if not facts_of_rows:
+        raise ValueError(f"{name} has no rows: all {len(facts)} partition(s) are empty.")
+    numbers = {fact.is_sparse: fact.number for fact in reversed(facts_of_rows)}
+    if len(numbers) > 1:
+        raise ValueError(
+            f"{name} must be sparse or dense in all partitions, but partition {numbers[True]} is sparse and partition "
+            f"{numbers[False]} is dense."
+        )
+
+
 @dataclass(frozen=True)
 class Encoding:
     """How the rows of all partitions are encoded.

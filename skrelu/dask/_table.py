@@ -1,8 +1,5 @@
 """The table of a fit on a cluster: partitions are checked and encoded once, and stay on the workers."""
 
-# mypy: allow-untyped-calls, allow-any-generics
-# Dask has few type hints.
-
 import math
 from dataclasses import dataclass, replace
 from functools import partial, reduce
@@ -33,6 +30,7 @@ from skrelu.dask._partition import (
     PartFacts,
     PartitionError,
     Sort,
+    check_facts,
     check_labels,
     check_rows,
     encode_rows,
@@ -87,7 +85,7 @@ class CheckedTable:
             cluster.wait(learnt)
             _raise_first(futures, name)
             facts = cluster.gather(learnt)
-            _check_facts(facts, name)
+            check_facts(facts, name)
         except BaseException:
             cluster.cancel([*learnt, *futures.values()])
             raise
@@ -129,7 +127,6 @@ class CheckedTable:
             If there is only one class, or labels of two partitions are of different kinds.
         """
         self._check_weights()
-        counted = [fact for fact in self.facts if fact.n_counted]
         kinds: dict[Any, int] = {}
         for fact in self.facts:
             kind = ("text" if fact.classes.dtype.kind in "USOT" else "numbers", fact.n_label_columns)
@@ -140,11 +137,13 @@ class CheckedTable:
                 f"{self.sort.names[1]} must hold labels of one kind: those of partition {of_first} are {first[0]} in "
                 f"{first[1]} column(s), those of partition {of_second} {second[0]} in {second[1]}."
             )
-        n_columns = counted[0].n_label_columns
+        n_columns = self.facts[0].n_label_columns
         if n_columns > 1:
             return Labels.of_indicator(n_columns)
         where = "" if self.n_counted == sum(fact.n_rows for fact in self.facts) else " in rows of positive weight"
-        return Labels.of_classes(np.unique(np.concatenate([fact.classes for fact in counted])), where)
+        return Labels.of_classes(
+            np.unique(np.concatenate([fact.classes for fact in self.facts if fact.n_counted])), where
+        )
 
     def _check_weights(self) -> None:
         if not self.n_counted:
@@ -213,10 +212,10 @@ class CheckedTable:
             by_worker: dict[str | None, list[int]] = {}
             for number in self.futures:
                 by_worker.setdefault(owners.get(number), []).append(number)
-            rows = {number: row for row, number in enumerate(self.futures)}
+            quota_of = {} if quotas is None else dict(zip(self.futures, quotas, strict=True))
             for worker, numbers in by_worker.items():
                 some = [self.futures[number] for number in numbers]
-                given = [None if quotas is None else quotas[rows[number]] for number in numbers]
+                given = map(quota_of.get, numbers)
                 keys = [f"{prefix}-{number}" for number in numbers]
                 encoded |= zip(numbers, cluster.map(encode, some, given, worker=worker, keys=keys), strict=True)
             encoded = {number: encoded[number] for number in self.futures}
@@ -257,32 +256,13 @@ class CheckedTable:
 
 
 def _raise_first(futures: dict[int, Future], name: str) -> None:
-    """Raise the error of the first partition that has one."""
+    """Raise the error of the first partition that has one, by an error that names the partition."""
     for number, future in futures.items():
         if future.status == "error":
-            raise _readable(future.exception(), f"Partition {number} of {name}")
-
-
-def _check_facts(facts: list[Facts], name: str) -> None:
-    """Raise a ValueError if no partition has rows, or only some of those with rows are sparse."""
-    facts_of_rows = [fact for fact in facts if fact.n_rows]
-    if not facts_of_rows:
-        raise ValueError(f"{name} has no rows: all {len(facts)} partition(s) are empty.")
-    numbers = {fact.is_sparse: fact.number for fact in reversed(facts_of_rows)}
-    if len(numbers) > 1:
-        raise ValueError(
-            f"{name} must be sparse or dense in all partitions, but partition {numbers[True]} is sparse and partition "
-            f"{numbers[False]} is dense."
-        )
-
-
-def _readable(error: BaseException, what: str) -> BaseException:
-    """Return an error that names the partition, unless it does so already."""
-    if str(error).startswith(what):
-        return error
-    wrapped = PartitionError(f"{what} could not be computed: {type(error).__name__}: {error}")
-    wrapped.__cause__ = error
-    return wrapped
+            error, what = future.exception(), f"Partition {number} of {name}"
+            if str(error).startswith(what):
+                raise error
+            raise PartitionError(f"{what} could not be computed: {type(error).__name__}: {error}") from error
 
 
 def encoding_of(table: CheckedTable, labels: Labels, class_weight: Any) -> Encoding:
