@@ -190,6 +190,18 @@ class TestLimits:
         assert str(ours.value) == str(theirs.value).replace("DeepLogistic", "DaskDeepLogistic")
 
 
+def test_scores_that_overflow_are_an_error_as_in_a_local_fit(nothing_is_left):
+    X, y = data_of("binary")
+    X = 1e300 * X
+    options = {"hidden_layer_sizes": (3,), "early_stopping": True, "standardize": False}
+    with pytest.raises(ValueError, match="A fit cannot begin") as ours:
+        fit_on_cluster(as_array(X), as_array(y), **options)
+    with pytest.raises(ValueError, match="A fit cannot begin") as theirs:
+        fit_locally(X, y, **options)
+    # Other rows are held out; the largest values are those of all rows.
+    assert str(ours.value) == str(theirs.value)
+
+
 class Recorder:
     """Keep what a callback is shown, and stop after some iterates."""
 

@@ -132,7 +132,24 @@ class TestCheckedTable:
             assert_nothing_is_left(client)
 
 
+def fail(*_, **__):
+    raise ArithmeticError("of the test")
+
+
 class TestEncodedTable:
+    @pytest.mark.parametrize("name", ["encode_rows", "learn_part_facts", "check_labels"])
+    def test_errors_leave_the_checked_partitions_alone(self, name, make_table, client, monkeypatch):
+        table, *_ = table_of(make_table, "binary")
+        labels = table.labels()
+        monkeypatch.setattr(f"skrelu.dask._table.{name}", fail)
+        encoding = encoding_of(table, labels, None)
+        with pytest.raises((ArithmeticError, RuntimeError), match="of the test") as caught:
+            table.check_labels(labels) if name == "check_labels" else table.encode(encoding)
+        assert {key.split("-")[0] for key in map(str, client.futures)} == {"check_rows"}
+        table.release()
+        assert_nothing_is_left(client)
+        assert caught.value is not None  # it has been kept till here
+
     @pytest.mark.parametrize("class_weight", [None, "balanced"])
     @pytest.mark.parametrize("weights", ["none", "counts", "floats"])
     @pytest.mark.parametrize("kind", ["binary", "multilabel"])
