@@ -3,7 +3,7 @@
 import copy
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -324,7 +324,8 @@ class DaskDeepLogisticClassifier(DeepLogisticClassifier):
         score : float
         """
         if is_collection(X):
-            return score_lazily(self._for_workers(), X, y, sample_weight)
+            with nullcontext() if self.client is None else self.client.as_current():
+                return score_lazily(self._for_workers(), X, y, sample_weight)
         return super().score(X, y, sample_weight)
 
     def _for_workers(self) -> DeepLogisticClassifier:

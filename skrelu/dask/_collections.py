@@ -69,13 +69,13 @@ def split(X: Any, y: Any, sample_weight: Any, names: Names = ("X", "y", "sample_
     if columns is not None:
         _check_columns(X, x_name)
     sizes = _row_sizes(X)
-    parts = [_delayed_rows(X)]
+    parts = [delayed_rows(X)]
     for name, other in zip(names[1:], (y, sample_weight), strict=True):
         if other is None:
             parts.append([None] * len(parts[0]))
             continue
         other = _aligned(other, name, X, x_name, sizes)
-        parts.append(_delayed_rows(other))
+        parts.append(delayed_rows(other))
         if len(parts[-1]) != len(parts[0]):
             raise ValueError(
                 f"{x_name} has {len(parts[0])} partitions of rows, {name} has {len(parts[-1])}. They must have "
@@ -156,11 +156,11 @@ def _check_n_rows(x_name: str, n_rows: int, name: str, n_others: int) -> None:
         raise ValueError(f"{x_name} has {n_rows} rows, {name} has {n_others}. They must have the same rows.")
 
 
-def _delayed_rows(collection: Any) -> list[Any]:
+def delayed_rows(collection: Any) -> list[Any]:
     """Return the partitions of a collection as delayed objects; those of an array with all columns in one."""
     if is_array(collection):
         # Not by `rechunk`, which fails on blocks of csr_array in version 2024.8.
-        join = delayed(_join, pure=True)
+        join = delayed(join_blocks, pure=True)
         blocks = collection.to_delayed().reshape(collection.numblocks[0], -1)
         return [join(list(row)) if len(row) > 1 else row[0] for row in blocks]
     # Dask would read several files as one partition if few of their columns are needed: y in other partitions than X.
@@ -173,7 +173,7 @@ def _delayed_rows(collection: Any) -> list[Any]:
     return [Delayed(key, graph) for key in frame.__dask_keys__()]
 
 
-def _join(blocks: list[Rows]) -> Rows:
+def join_blocks(blocks: list[Rows]) -> Rows:
     """Return the blocks of columns side by side."""
     if any(sparse.issparse(block) for block in blocks):
         return sparse.hstack(blocks, format="csr")

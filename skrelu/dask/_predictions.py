@@ -9,13 +9,15 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
-from dask.base import is_dask_collection
+from dask.base import is_dask_collection, tokenize
 from dask.delayed import delayed
+from dask.highlevelgraph import HighLevelGraph
 from scipy import sparse
 
 from skrelu._core.arrays import Array, Rows
 from skrelu._data.validation import describe_values, labels_for_metric, largest_value
 from skrelu._predictor import Predictor
+from skrelu.dask._collections import delayed_rows, join_blocks
 
 Results = tuple[Array, ...]
 
@@ -60,8 +62,8 @@ def predict_lazily(model: Predictor, method: str, X: Any, *, return_std: bool = 
     keywords = {"model": _share(model, X, return_std=return_std), "method": method, "options": options, "empty": empty}
     rows = _in_row_chunks(X)
     if not return_std:
-        return _map_chunks(_predict_single, rows, empty[0], keywords)
-    pairs = _map_chunks(_predict_rows, rows, empty[0], keywords)  # each chunk is a tuple
+        return _map_chunks(_predict_single, rows, empty[0], keywords, method)
+    pairs = _map_chunks(_predict_rows, rows, empty[0], keywords, method)  # each chunk is a tuple
     return tuple(
         da.map_blocks(_take, pairs, place, dtype=part.dtype, chunks=pairs.chunks, meta=part)
         for place, part in enumerate(empty)
@@ -178,20 +180,34 @@ def _share(model: Predictor, X: Any, *, return_std: bool = False) -> Any:
 def _in_row_chunks(X: Any) -> Any:
     """Return a Dask array with one dimension, each chunk of which is a chunk of the rows of X with all its columns.
 
-    A chunk of a data frame stays a frame. Dask's frames themselves cannot take a delayed model in version 2024.8.
+    A chunk of a data frame stays a frame.
     """
     if _is_frame(X):
-        return X.map_partitions(_same, meta=np.empty(0), enforce_metadata=False)
+        parts = delayed_rows(X)
+        name = f"rows-{tokenize(X)}"
+        tasks = {(name, number): (_same, part.key) for number, part in enumerate(parts)}
+        graph = HighLevelGraph.from_collections(name, tasks, dependencies=parts[:1])  # all have the same graph
+        return da.Array(graph, name, ((np.nan,) * len(parts),), meta=np.empty(0))
     # Not by `rechunk`, which fails on blocks of csr_array in version 2024.8.
-    return X if X.ndim == 1 else da.blockwise(_join, "i", X, "ij", dtype=X.dtype, meta=np.empty(0, dtype=X.dtype))
+    return (
+        X if X.ndim == 1 else da.blockwise(_join_columns, "i", X, "ij", dtype=X.dtype, meta=np.empty(0, dtype=X.dtype))
+    )
 
 
-def _map_chunks(function: Any, rows: Any, empty: Array, keywords: dict[str, Any]) -> Any:
+def _map_chunks(function: Any, rows: Any, empty: Array, keywords: dict[str, Any], name: str) -> Any:
     """Return the results of all chunks of rows as a Dask array whose dtype and columns are those of `empty`."""
     is_vector = empty.ndim == 1
     new_axes = {} if is_vector else {"k": empty.shape[1]}
     return da.blockwise(
-        function, "i" if is_vector else "ik", rows, "i", new_axes=new_axes, dtype=empty.dtype, meta=empty, **keywords
+        function,
+        "i" if is_vector else "ik",
+        rows,
+        "i",
+        new_axes=new_axes,
+        dtype=empty.dtype,
+        meta=empty,
+        token=name,
+        **keywords,
     )
 
 
@@ -199,13 +215,8 @@ def _same(rows: Any) -> Any:
     return rows
 
 
-def _join(blocks: list[Rows]) -> Rows:
-    """Return the blocks of columns side by side."""
-    if len(blocks) == 1:
-        return blocks[0]
-    if any(sparse.issparse(block) for block in blocks):
-        return sparse.hstack(blocks, format="csr")
-    return np.concatenate(blocks, axis=1)
+def _join_columns(blocks: list[Rows]) -> Rows:
+    return blocks[0] if len(blocks) == 1 else join_blocks(blocks)
 
 
 def _predict_single(rows: Any, model: Predictor, method: str, options: dict[str, Any], empty: Results) -> Array:
