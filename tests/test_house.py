@@ -82,7 +82,7 @@ def test_a_file_imports_only_what_its_wing_may_know(name):
     assert {wing_of(module) for module in imports_of(name)} <= {wing, *wings}
     known = {"skrelu", "numpy", *libraries}
     standard = {"abc", "collections", "concurrent", "copy", "dataclasses", "enum", "functools", "inspect", "itertools"}
-    standard |= {"math", "numbers", "os", "threading", "time", "types", "typing"}
+    standard |= {"math", "numbers", "operator", "os", "threading", "time", "types", "typing"}
     assert {module.split(".")[0] for module in all_imports_of(name)} <= known | standard
 
 
