@@ -22,7 +22,7 @@ assert metadata["Version"] == skrelu.__version__
 assert metadata["License-Expression"] == "BSD-3-Clause"
 assert metadata.get_all("Project-URL")
 extras = set(metadata.get_all("Provides-Extra"))
-assert {"plot", "onnx", "docs", "test", "dev"} <= extras, extras
+assert {"plot", "onnx", "dask", "docs", "test", "dev"} <= extras, extras
 assert importlib.resources.files("skrelu").joinpath("py.typed").is_file()
 files = {file.parts[0] for file in importlib.metadata.files("skrelu")}
 assert files <= {"skrelu", f"skrelu-{skrelu.__version__}.dist-info"}, files
