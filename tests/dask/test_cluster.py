@@ -9,6 +9,7 @@ import time
 import warnings
 from contextlib import suppress
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -50,16 +51,6 @@ def in_threads(n_workers):
     return distributed.Client(processes=False, n_workers=n_workers, threads_per_worker=1, dashboard_address=":0")
 
 
-@pytest.fixture(scope="module")
-def processes():
-    """A cluster of two worker processes."""
-    with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
-
-
 def fit(client, max_iter=15, data=None, **options):
     model = DaskDeepLogisticClassifier(**OPTIONS | options, max_iter=max_iter, client=client)
     with warnings.catch_warnings():
@@ -84,23 +75,6 @@ def assert_same_bits(model, expected):
 def test_the_same_bits_on_any_number_of_workers(n_workers, expected):
     with in_threads(n_workers) as client:
         assert_same_bits(fit(client), expected)
-
-
-def test_the_same_bits_in_processes_and_from_run_to_run(processes, expected):
-    for _ in range(2):
-        assert_same_bits(fit(processes), expected)
-    assert_nothing_is_left(processes)
-
-
-def test_the_same_bits_with_the_evidence(processes):
-    """Terms and rows are drawn and merged, from more than are taken as a whole."""
-    options = {"alpha": "evidence", "tol": 1e-5, "n_iter_no_change": 20, "max_iter": 60}
-    with in_threads(1) as client:
-        alone = fit(client, **options)
-    model = fit(processes, **options)
-    assert_same_bits(model, alone)
-    assert_array_equal(model.alpha_, alone.alpha_)
-    assert model.log_evidence_ == alone.log_evidence_
 
 
 class At(threading.Thread):
@@ -131,14 +105,52 @@ class At(threading.Thread):
         return self.acted
 
 
-def test_a_worker_that_is_killed_changes_no_bit(processes, expected, monkeypatch):
-    processes.wait_for_workers(2)
-    pids = processes.run(os.getpid)
+def test_two_processes(expected, monkeypatch):
+    """One cluster of two worker processes for all, as it takes seconds to start: the same bits, death, and Ctrl-C."""
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as local,
+        distributed.Client(local, set_as_default=False) as client,
+    ):
+        for _ in range(2):
+            assert_same_bits(fit(client), expected)
+        assert_nothing_is_left(client)
+        check_the_evidence(client)
+        with monkeypatch.context() as patch:
+            check_a_killed_worker(client, expected, patch)
+        with monkeypatch.context() as patch:
+            check_ctrl_c(client, patch)
+
+
+def check_the_evidence(client):
+    """Terms and rows are drawn and merged, from more than are taken as a whole."""
+    options = {"alpha": "evidence", "tol": 1e-5, "n_iter_no_change": 20, "max_iter": 60}
+    with in_threads(1) as other:
+        alone = fit(other, **options)
+    model = fit(client, **options)
+    assert_same_bits(model, alone)
+    assert_array_equal(model.alpha_, alone.alpha_)
+    assert model.log_evidence_ == alone.log_evidence_
+
+
+def check_a_killed_worker(client, expected, monkeypatch):
+    pids = client.run(os.getpid)
     at = At(monkeypatch, 5, lambda: os.kill(pids[max(pids)], signal.SIGKILL))
-    model = fit(processes)
+    model = fit(client)
     assert at.has_acted()
     assert_same_bits(model, expected)
-    assert_nothing_is_left(processes)
+    assert_nothing_is_left(client)
+
+
+def check_ctrl_c(client, monkeypatch):
+    at = At(monkeypatch, 8, lambda: os.kill(os.getpid(), signal.SIGINT))
+    model = DaskDeepLogisticClassifier(**OPTIONS, max_iter=10**5, client=client)
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        model.fit(*make_collections())
+    assert at.has_acted()
+    assert 1 <= model.n_iter_ < 1000
+    assert model.loss_ == min(model.loss_curve_)
+    assert model.predict(make_rows()[0]).shape == (N,)
+    assert_nothing_is_left(client)
 
 
 def test_a_worker_that_retires_and_one_that_comes_change_no_bit(expected, monkeypatch):
@@ -187,19 +199,21 @@ def test_workers_that_never_answer_end_the_fit(client, monkeypatch):
     assert_nothing_is_left(client)
 
 
-def test_scattered_rows_cannot_be_computed_again(monkeypatch):
-    X, y = make_collections()
-    with (
-        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as local,
-        distributed.Client(local, set_as_default=False) as client,
-    ):
-        rows = client.scatter([X.blocks[number].compute(scheduler="sync") for number in range(N_PARTS)])
-        scattered = da.concatenate([da.from_delayed(part, (N // N_PARTS, 5), float) for part in rows])
-        pids = client.run(os.getpid)
-        at = At(monkeypatch, 3, lambda: os.kill(pids[max(pids)], signal.SIGKILL))
-        with pytest.raises(PartitionError, match=r"Partition \d of X was lost .*scatter have no recipe"):
-            fit(client, data=(scattered, y), max_iter=300)
-        assert at.has_acted()
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        ("lost", "Partition 3 of X was lost with its worker and cannot be computed again. .*scatter have no recipe"),
+        ("cancelled", "Partition 3 of X was lost with its worker"),
+        ("error", r"Partition 3 of X could not be computed: OSError\('no file'\)"),
+    ],
+)
+def test_a_partition_that_cannot_be_computed_again(client, status, message):
+    future = SimpleNamespace(status=status, key="rows-3", exception=lambda: OSError("no file"))
+    parts = cluster.Partitioned(cluster.Cluster(client), "rows", {3: future}, "X")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster.Cluster, "wait", lambda self, futures: None)
+        with pytest.raises(PartitionError, match=message):
+            parts.run(None, None)
 
 
 def test_a_pass_that_raises_names_the_partition(client, monkeypatch):
@@ -255,18 +269,6 @@ def test_a_scheduler_that_dies_ends_the_fit(monkeypatch):
             process.kill()
             with suppress(TimeoutError, OSError):
                 client.close(timeout=2)
-
-
-def test_ctrl_c_keeps_the_best_iterate_and_leaves_nothing(processes, monkeypatch):
-    at = At(monkeypatch, 8, lambda: os.kill(os.getpid(), signal.SIGINT))
-    model = DaskDeepLogisticClassifier(**OPTIONS, max_iter=10**5, client=processes)
-    with pytest.warns(UserWarning, match="Training interrupted by user"):
-        model.fit(*make_collections())
-    assert at.has_acted()
-    assert 1 <= model.n_iter_ < 1000
-    assert model.loss_ == min(model.loss_curve_)
-    assert model.predict(make_rows()[0]).shape == (N,)
-    assert_nothing_is_left(processes)
 
 
 def test_a_cluster_without_workers_ends_the_fit(monkeypatch):
