@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 import skrelu
+import skrelu.dask
 import skrelu.inspection
 import skrelu.onnx
 from skrelu import DeepLogisticClassifier, DeepLogisticClassifierCV
 from skrelu._predictor import Predictor
+from skrelu.dask import DaskDeepLogisticClassifier
 from skrelu.inspection import RegionwiseLogisticClassifier
 
 ESTIMATORS = [DeepLogisticClassifier, DeepLogisticClassifierCV]
@@ -151,7 +153,7 @@ def test_the_solver_is_called_in_one_place():
     assert places == ["solver.py"]
 
 
-@pytest.mark.parametrize("estimator", [*ESTIMATORS, RegionwiseLogisticClassifier])
+@pytest.mark.parametrize("estimator", [*ESTIMATORS, RegionwiseLogisticClassifier, DaskDeepLogisticClassifier])
 def test_the_docstring_names_every_parameter_with_its_default(estimator):
     documented = dict(re.findall(r"^(\w+) : .*default=(.+)$", inspect.getdoc(estimator), flags=re.M))
     parameters = list(inspect.signature(estimator).parameters.values())
@@ -181,7 +183,7 @@ def test_the_docstring_names_every_fitted_attribute(estimator):
         *filter(inspect.isfunction, EXPLANATIONS),
         *(
             method
-            for kind in (*ESTIMATORS, Predictor, *filter(inspect.isclass, EXPLANATIONS))
+            for kind in (*ESTIMATORS, Predictor, DaskDeepLogisticClassifier, *filter(inspect.isclass, EXPLANATIONS))
             for name in vars(kind)
             if name[0] != "_" and callable(method := getattr(kind, name))
         ),
