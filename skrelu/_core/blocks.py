@@ -99,6 +99,11 @@ class RowBlocks:
 
 
 def choose_block_rows(layer_sizes: tuple[int, ...], X: Rows, n_rows: int) -> int:
+    """Return the maximum number of rows in a block, see `block_rows`."""
+    return block_rows(layer_sizes, X.nnz / X.shape[0] if sparse.issparse(X) else None, n_rows)
+
+
+def block_rows(layer_sizes: tuple[int, ...], entries_per_row: float | None, n_rows: int) -> int:
     """Return the maximum number of rows in a block. It depends on the shapes alone, never on the number of threads.
 
     A dense block has about a millisecond of multiply-adds, so that threads seldom wait for the interpreter between
@@ -106,11 +111,13 @@ def choose_block_rows(layer_sizes: tuple[int, ...], X: Rows, n_rows: int) -> int
     entries to pay for the dense gradient of the first layer, which is written for each block. The number of blocks is a
     multiple of 4 if it is more than 4, else of 2, so that two or four threads share the blocks evenly.
     docs/decisions/0006 has the measurements.
+
+    `entries_per_row` is the mean number of entries of a sparse row, None for dense rows.
     """
     n_features, width = layer_sizes[0], sum(layer_sizes[1:])
     n_parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(layer_sizes))
-    if sparse.issparse(X):
-        entries_per_row = max(X.nnz / X.shape[0], 1)
+    if entries_per_row is not None:
+        entries_per_row = max(entries_per_row, 1)
         n_parameters -= int((n_features - entries_per_row) * layer_sizes[1])
         min_rows = max(_MIN_ROWS, int(min(8 * n_features / entries_per_row, _MAX_SPARSE_VALUES / width)))
         values_per_row = 2 * width

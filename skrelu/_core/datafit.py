@@ -11,7 +11,7 @@ from skrelu._core.data_term import DataTerm
 from skrelu._core.losses import Loss
 from skrelu._core.network import Network, Workspace
 from skrelu._core.standardization import Standardization
-from skrelu._core.terms import PrioritySample
+from skrelu._core.terms import PrioritySample, RowRandomness
 from skrelu._core.threads import Team
 from skrelu._core.weights import RelativeWeights
 
@@ -76,8 +76,8 @@ class Datafit(DataTerm):
     weights : RelativeWeights or None
         In place of `sample_weight` and `weight_unit`, the weights of rows that are a part of all rows. Then values and
         gradients are their parts of those of all rows.
-    part : int or None
-        The number of this part, so that each part draws rows and terms by its own random numbers.
+    randomness : RowRandomness or None
+        The random numbers by which rows and terms are drawn, if these rows are a part of all rows.
     workspaces : Workspaces or None
         Arrays to use; None means new ones.
     """
@@ -95,7 +95,7 @@ class Datafit(DataTerm):
         selection: Array | None = None,
         standardization: Standardization | None = None,
         weights: RelativeWeights | None = None,
-        part: int | None = None,
+        randomness: RowRandomness | None = None,
         workspaces: Workspaces | None = None,
     ) -> None:
         if selection is not None:
@@ -106,7 +106,6 @@ class Datafit(DataTerm):
         dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
         super().__init__(network, loss, weights, dtype, len(targets))
         self._team = team
-        self._part = part
         self._targets = targets
         self._standardization = self._of_blocks = standardization
         max_rows = choose_block_rows(network.layer_sizes, X, len(targets))
@@ -117,6 +116,7 @@ class Datafit(DataTerm):
             elif standardization.distance > _MAX_DISTANCE[self.dtype.name]:
                 center, self._of_blocks = standardization.center, standardization.without_center()
         self._blocks = RowBlocks(X, max_rows=max_rows, selection=selection, center=center, factor=factor)
+        self._randomness = randomness or RowRandomness(self.n_rows, len(self._blocks))
         workspaces = workspaces or Workspaces()
         self._workspaces, self._ring = workspaces.of_blocks(network, self._blocks, self.dtype, team.n_threads)
 
@@ -191,14 +191,13 @@ class Datafit(DataTerm):
         """
         sample = PrioritySample(n_items)
         chosen: dict[int, tuple[Array, Array, Array]] = {}
-        seeds = (seed,) if self._part is None else (seed, self._part)
 
         def compute(member: int, block: int) -> None:
             weights = weigh(member, block)
             where = self._blocks.place(block)
-            first = where.start * (len(weights) // (where.stop - where.start))
-            numbers = np.arange(first, first + len(weights))
-            chosen[block] = sample.choose(numbers, weights, np.random.default_rng((*seeds, block)))
+            n_per_row = len(weights) // (where.stop - where.start)
+            numbers = np.arange(where.start * n_per_row, where.stop * n_per_row)
+            chosen[block] = sample.choose(numbers, weights, self._randomness.uniforms(seed, where, n_per_row))
 
         def merge(block: int) -> None:
             sample.add(chosen.pop(block))

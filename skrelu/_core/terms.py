@@ -40,6 +40,38 @@ class Terms:
         return bool((self.inclusion == 1).all())
 
 
+@dataclass(frozen=True)
+class RowRandomness:
+    """Random numbers for rows, the same for a row whether it stands among all rows or in a part of them.
+
+    All rows are cut into blocks, and each block has a generator of its own.
+
+    Parameters
+    ----------
+    n_rows, n_blocks : int
+        Of all rows.
+    first : int
+        The number of the first row of this part.
+    """
+
+    n_rows: int
+    n_blocks: int
+    first: int = 0
+
+    def uniforms(self, seed: int, rows: slice, n_per_row: int) -> Array:
+        """Return `n_per_row` numbers in [0, 1) for each of some consecutive rows of this part."""
+        start, stop = self.first + rows.start, self.first + rows.stop
+        block = ((start + 1) * self.n_blocks - 1) // self.n_rows  # the last one that begins at or before `start`
+        parts = []
+        while start < stop:
+            low, high = (place * self.n_rows // self.n_blocks for place in (block, block + 1))
+            end = min(stop, high)
+            numbers = np.random.default_rng((seed, block)).random((end - low) * n_per_row)
+            parts.append(numbers[(start - low) * n_per_row :])
+            start, block = end, block + 1
+        return np.concatenate(parts)
+
+
 class PrioritySample:
     """At most `n_items` of a stream of weighted items, each with the probability of being kept.
 
@@ -59,9 +91,12 @@ class PrioritySample:
         self._weights = np.empty(0)
         self._priorities = np.empty(0)
 
-    def choose(self, numbers: Array, weights: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-        """Return (numbers, weights, priorities) of the items of a block that may be kept."""
-        priorities = weights / (1 - rng.random(len(weights)))
+    def choose(self, numbers: Array, weights: Array, uniforms: Array) -> tuple[Array, Array, Array]:
+        """Return (numbers, weights, priorities) of the items of a block that may be kept.
+
+        `uniforms` are random numbers in [0, 1), one for each item.
+        """
+        priorities = weights / (1 - uniforms)
         return self._highest(numbers, weights, priorities)
 
     def add(self, chosen: tuple[Array, Array, Array]) -> None:

@@ -6,7 +6,6 @@ for early stopping. The functions of this file run on the workers.
 """
 
 import math
-import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -357,7 +356,9 @@ class PartFacts:
 
     Attributes
     ----------
-    number, n_rows, n_bytes : int
+    number, n_rows : int
+    n_entries : int or None
+        Of sparse rows; None for dense ones.
     weight, squared_weight : float
         The sum of the weights, and the sums for Kish's effective number of rows: of the squared weights or, if the
         sample weights are counts c, of c f^2 with the factors f.
@@ -366,7 +367,7 @@ class PartFacts:
 
     number: int
     n_rows: int
-    n_bytes: int
+    n_entries: int | None
     weight: float
     squared_weight: float
     largest_sample_weight: float
@@ -381,7 +382,8 @@ def learn_part_facts(part: Part, are_counts: bool) -> PartFacts:
         others = part.factors if are_counts and part.factors is not None else part.weights
         squared = math.fsum(part.weights * others)
     largest = 1.0 if part.sample_weight is None else float(part.sample_weight.max(initial=0))
-    return PartFacts(part.number, part.n_rows, sys.getsizeof(part), weight, squared, largest)
+    n_entries = int(part.X.nnz) if sparse.issparse(part.X) else None
+    return PartFacts(part.number, part.n_rows, n_entries, weight, squared, largest)
 
 
 def check_labels(rows: CheckedRows, labels: Labels, sort: Sort) -> None:

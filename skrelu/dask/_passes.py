@@ -23,7 +23,7 @@ from skrelu._core.losses import Loss
 from skrelu._core.network import Network
 from skrelu._core.reproducible import ReproducibleSum
 from skrelu._core.standardization import Standardization
-from skrelu._core.terms import PrioritySample
+from skrelu._core.terms import PrioritySample, RowRandomness
 from skrelu._core.threads import Team, count_threads
 from skrelu._core.weights import RelativeWeights
 from skrelu._data.moments import Moments, measure_rows, relative_weights
@@ -44,6 +44,8 @@ class Plan:
     standardization : Standardization or None
     firsts : dict of int
         The number of the first row of each partition, by the number of the partition.
+    n_rows, n_blocks : int
+        Of all rows, and the number of blocks that a local fit would cut them into, so that it draws the same rows.
     n_jobs : int or None
         The number of threads of a worker; None means as many as Dask gave it.
     """
@@ -53,6 +55,8 @@ class Plan:
     weights: RelativeWeights
     standardization: Standardization | None
     firsts: dict[int, int]
+    n_rows: int
+    n_blocks: int
     n_jobs: int | None
 
     def datafit(self, part: Part, team: Team, workspaces: Workspaces) -> Datafit:
@@ -65,7 +69,7 @@ class Plan:
             team=team,
             weights=self.weights.of_part(part.weights),
             standardization=self.standardization,
-            part=part.number,
+            randomness=RowRandomness(self.n_rows, self.n_blocks, self.firsts[part.number]),
             workspaces=workspaces,
         )
 

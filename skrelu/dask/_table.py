@@ -11,6 +11,7 @@ from dask.delayed import delayed
 from distributed import Future
 
 from skrelu._core.arrays import Array
+from skrelu._core.blocks import block_rows
 from skrelu._core.network import Network
 from skrelu._core.standardization import Standardization
 from skrelu._core.threads import Team
@@ -327,7 +328,11 @@ class ClusterRows:
     ) -> Plan:
         ends = np.cumsum([0] + [fact.n_rows for fact in self.facts])
         firsts = {fact.number: int(first) for fact, first in zip(self.facts, ends[:-1], strict=True)}
-        return Plan(network, labels.loss, self.weights, standardization, firsts, n_jobs)
+        entries_per_row = None
+        if any(fact.n_entries is not None for fact in self.facts):
+            entries_per_row = sum(fact.n_entries or 0 for fact in self.facts) / self.n_rows
+        n_blocks = -(-self.n_rows // block_rows(network.layer_sizes, entries_per_row, self.n_rows))
+        return Plan(network, labels.loss, self.weights, standardization, firsts, self.n_rows, n_blocks, n_jobs)
 
     def measure_columns(self, dtype: np.dtype, plan: Plan) -> Standardization:
         """Return the means and deviations of the columns, from the moments of the partitions."""

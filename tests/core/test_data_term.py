@@ -35,12 +35,12 @@ class Formula(DataTerm):
 
     def draw_rows(self, parameters, n_rows, seed):
         sample = PrioritySample(n_rows)
-        sample.add(sample.choose(np.arange(4), S, np.random.default_rng(seed)))
+        sample.add(sample.choose(np.arange(4), S, np.random.default_rng(seed).random(4)))
         return sample, self.value(parameters)
 
     def draw_terms(self, parameters, n_terms, seed):
         sample = PrioritySample(n_terms)
-        sample.add(sample.choose(np.arange(12), np.repeat(S, 3), np.random.default_rng(seed)))
+        sample.add(sample.choose(np.arange(12), np.repeat(S, 3), np.random.default_rng(seed).random(12)))
         return sample
 
 

@@ -1,25 +1,16 @@
 """The terms of the curvature, and the priority sample that draws them: unbiased, and by hand."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from skrelu._core.terms import PrioritySample, Terms
+from skrelu._core.terms import PrioritySample, RowRandomness, Terms
 from skrelu._core.threads import Team
 from tests import literal
 from tests.problems import KINDS, make_datafit, make_problem
-
-
-class Uniforms:
-    """Stands in for a random generator, with the numbers that it will draw."""
-
-    def __init__(self, values):
-        self.values = list(values)
-
-    def random(self, n):
-        drawn, self.values = self.values[:n], self.values[n:]
-        return 1 - np.array(drawn)  # 1 - u, so that priorities are weights over the given numbers
 
 
 def test_priority_sampling_is_unbiased_and_keeps_what_matters():
@@ -30,7 +21,7 @@ def test_priority_sampling_is_unbiased_and_keeps_what_matters():
         rng = np.random.default_rng(seed)
         sample = PrioritySample(4)
         for part in (slice(0, 3), slice(3, 8)):
-            sample.add(sample.choose(np.arange(8)[part], weights[part], rng))
+            sample.add(sample.choose(np.arange(8)[part], weights[part], rng.random(len(weights[part]))))
         numbers, inclusion = sample.result()
         assert len(numbers) == 4
         assert numbers[0] == 0
@@ -43,7 +34,7 @@ def test_priority_sampling_is_unbiased_and_keeps_what_matters():
 
 def test_few_items_are_all_kept_for_certain():
     sample = PrioritySample(10)
-    sample.add(sample.choose(np.arange(3), np.array([1.0, 0.0, 2.0]), np.random.default_rng(0)))
+    sample.add(sample.choose(np.arange(3), np.array([1.0, 0.0, 2.0]), np.random.default_rng(0).random(3)))
     numbers, inclusion = sample.result()
     assert numbers.tolist() == [0, 2]
     assert inclusion.tolist() == [1.0, 1.0]
@@ -52,9 +43,9 @@ def test_few_items_are_all_kept_for_certain():
 def test_the_probabilities_by_hand():
     """Priorities 4/0.5, 1/0.25, 2/1, 6/0.5, 3/0.5 = 8, 4, 2, 12, 6: three stay, and the fourth, 4, is the threshold."""
     sample = PrioritySample(3)
-    rng = Uniforms([0.5, 0.25, 1.0, 0.5, 0.5])
-    sample.add(sample.choose(np.array([10, 11]), np.array([4.0, 1.0]), rng))
-    sample.add(sample.choose(np.array([12, 13, 14]), np.array([2.0, 6.0, 3.0]), rng))
+    u = np.array([0.5, 0.25, 1.0, 0.5, 0.5])
+    sample.add(sample.choose(np.array([10, 11]), np.array([4.0, 1.0]), 1 - u[:2]))
+    sample.add(sample.choose(np.array([12, 13, 14]), np.array([2.0, 6.0, 3.0]), 1 - u[2:]))
     numbers, inclusion = sample.result()
     assert numbers.tolist() == [10, 13, 14]
     assert inclusion.tolist() == [1.0, 1.0, 0.75]
@@ -62,7 +53,7 @@ def test_the_probabilities_by_hand():
 
 def test_as_many_items_as_asked_for_are_all_certain():
     sample = PrioritySample(3)
-    sample.add(sample.choose(np.arange(3), np.array([1.0, 1e-9, 1e9]), np.random.default_rng(0)))
+    sample.add(sample.choose(np.arange(3), np.array([1.0, 1e-9, 1e9]), np.random.default_rng(0).random(3)))
     numbers, inclusion = sample.result()
     assert numbers.tolist() == [0, 1, 2]
     assert inclusion.tolist() == [1.0, 1.0, 1.0]
@@ -75,7 +66,7 @@ def test_the_cut_into_blocks_does_not_matter(cuts):
     sample, start = PrioritySample(7), 0
     for stop in cuts:
         part = slice(start, stop)
-        sample.add(sample.choose(np.arange(100)[part], weights[part], Uniforms(uniforms[part])))
+        sample.add(sample.choose(np.arange(100)[part], weights[part], 1 - uniforms[part]))
         start = stop
     numbers, inclusion = sample.result()
     order = np.argsort(-weights / uniforms)
@@ -84,9 +75,23 @@ def test_the_cut_into_blocks_does_not_matter(cuts):
     assert_allclose(inclusion, np.minimum(1, weights[numbers] / threshold), rtol=1e-12)
 
 
+@pytest.mark.parametrize(("n_rows", "n_blocks"), [(100, 1), (100, 7), (100, 100), (5, 4)])
+@pytest.mark.parametrize("n_per_row", [1, 3])
+def test_a_row_has_the_same_random_numbers_in_every_part(n_rows, n_blocks, n_per_row):
+    cuts = [block * n_rows // n_blocks for block in range(n_blocks + 1)]
+    sizes = [(stop - start) * n_per_row for start, stop in pairwise(cuts)]
+    expected = np.concatenate([np.random.default_rng((9, block)).random(size) for block, size in enumerate(sizes)])
+    for first in range(0, n_rows, 3):
+        part = RowRandomness(n_rows, n_blocks, first)
+        for start, stop in ((0, 1), (0, n_rows - first), ((n_rows - first) // 2, n_rows - first)):
+            if stop > start:
+                places = slice((first + start) * n_per_row, (first + stop) * n_per_row)
+                assert_array_equal(part.uniforms(9, slice(start, stop), n_per_row), expected[places])
+
+
 def test_an_empty_sample():
     sample = PrioritySample(3)
-    sample.add(sample.choose(np.arange(2), np.zeros(2), np.random.default_rng(0)))
+    sample.add(sample.choose(np.arange(2), np.zeros(2), np.random.default_rng(0).random(2)))
     numbers, inclusion = sample.result()
     assert len(numbers) == len(inclusion) == 0
 

@@ -83,6 +83,15 @@ def test_all_terms_are_those_of_the_rows_in_memory(pair):
     assert_allclose(terms.slopes, expected.slopes, rtol=1e-9, atol=1e-12)
 
 
+def test_the_rows_and_terms_drawn_are_those_of_a_local_fit(pair):
+    ours, theirs, theta = pair
+    for actual, expected in zip(ours.sample_rows(theta, 40, 3), theirs.sample_rows(theta, 40, 3), strict=True):
+        assert_allclose(actual, expected, rtol=1e-12)
+    terms, expected = (datafit.sample_terms(theta, 40, 3) for datafit in (ours, theirs))
+    assert_array_equal(terms.numbers, expected.numbers)
+    assert_allclose(terms.inclusion, expected.inclusion, rtol=1e-10)
+
+
 def test_drawn_terms_are_terms_of_the_rows(pair):
     ours, theirs, theta = pair
     drawn, every = ours.sample_terms(theta, 50, 3), theirs.sample_terms(theta, 10**4, 0)
@@ -121,7 +130,6 @@ def test_parts_in_memory_add_up_to_the_whole(kind):
                 part.targets,
                 team=team,
                 weights=RelativeWeights(part.weights, float(WEIGHTS.sum()), 1.0, 2.0),
-                part=part.number,
             )
             for part in parts
         ]

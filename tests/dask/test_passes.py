@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
+from skrelu._core.blocks import block_rows
 from skrelu._core.datafit import Datafit
 from skrelu._core.losses import BinaryLoss, MultinomialLoss
 from skrelu._core.network import Network
@@ -46,7 +47,8 @@ def problem(kind, *, weighted=True, rows=X, standardization=None, sizes=(5,)):
         Part(number, rows[start:stop], targets[start:stop], *[None if weights is None else weights[start:stop]] * 3)
         for number, (start, stop) in enumerate(zip(starts, STOPS, strict=True))
     ]
-    plan = passes.Plan(network, loss, total, standardization, dict(enumerate(starts)), 1)
+    n_blocks = -(-N // block_rows(network.layer_sizes, rows.nnz / N if sparse.issparse(rows) else None, N))
+    plan = passes.Plan(network, loss, total, standardization, dict(enumerate(starts)), N, n_blocks, 1)
     parameters = network.initial_parameters(np.random.RandomState(1)) + 0.1
     return plan, parts, weights, parameters
 
