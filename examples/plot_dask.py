@@ -44,9 +44,8 @@ def in_partitions(X, y, n_rows):
 # %%
 # With default parameters
 # -----------------------
-# The training rows are in three partitions. The evidence chooses alpha, as in a local fit. From many rows it draws some
-# by partition. These few are all used, and the two models differ by rounding alone. L-BFGS magnifies it, so they are
-# equally good, but not the same.
+# The training rows are in three partitions. The evidence chooses alpha, as in a local fit, and the two models differ by
+# rounding alone. L-BFGS magnifies it, so they are equally good, but not the same.
 
 table, labels = load_breast_cancer(return_X_y=True)
 X, X_test, y, y_test = train_test_split(table, labels, random_state=0)
@@ -65,7 +64,7 @@ for name, fitted in (("cluster", model.to_local()), ("local", local)):
 # %%
 # The same objective, and the same bits
 # -------------------------------------
-# With a fixed alpha and without early stopping nothing is drawn. Then the fit on the cluster has the objective of the
+# Without early stopping no row is held out. Then the fit on the cluster has the objective of the
 # local fit, up to rounding, and the very same bits on one worker and on two.
 
 options = {

@@ -56,8 +56,8 @@ class DaskDeepLogisticClassifier(DeepLogisticClassifier):
     -----
     `n_jobs` is the number of threads of each worker; None means as many as Dask gave it.
 
-    The rows that early stopping holds out, and the terms of the curvature, are drawn by partition, so they are not the
-    rows that DeepLogisticClassifier draws. Small tables are not put in order.
+    The evidence draws the same rows and terms as DeepLogisticClassifier. The rows that early stopping holds out are
+    drawn by partition, so they are not the same. Small tables are not put in order.
 
     `docs/guide/dask.md` says how to set up a cluster, and how a fit scales.
 
