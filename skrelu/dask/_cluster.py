@@ -133,6 +133,8 @@ class Cluster:
             workers = [node.address for node in nodes]
             return await self.client.run(run_on_worker, request, nodes, workers=workers, on_error="return")
 
+        if not nodes:  # all partitions were lost a moment ago
+            return Result(None, [])
         addresses = {node.address for root in nodes for node in root.walk()}
         try:
             answers = self._watch(ask, addresses)
