@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import distributed
 from distributed import Client, Future
+from distributed.comm import CommClosedError
 
 from skrelu.dask._partition import PartitionError
 from skrelu.dask._passes import Node, Pass, Plan, Request, Result, run_on_worker
@@ -27,6 +28,8 @@ _SECONDS_WITHOUT_WORKERS = 120.0  # until a fit gives up
 _MAX_CHILDREN = 8  # workers whose results one worker, or the client, adds
 _MAX_ATTEMPTS = 8  # at the same pass, without a result of any further partition
 _MAX_PAUSE = 4.0  # seconds before missing partitions are looked for again
+
+_LOST = "The connection to the Dask scheduler was lost during the fit ({}). Connect again and call fit again."
 
 
 class ClusterError(RuntimeError):
@@ -76,10 +79,7 @@ class Cluster:
     def check(self) -> None:
         """Raise a ClusterError if the client is not connected."""
         if self.client.status != "running":
-            raise ClusterError(
-                f"The connection to the Dask scheduler was lost during the fit (the client is {self.client.status}). "
-                "Connect again and call fit again."
-            )
+            raise ClusterError(_LOST.format(f"the client is {self.client.status}"))
 
     def workers(self) -> dict[str, int]:
         """Return the number of threads of each worker, by its address."""
@@ -187,6 +187,8 @@ class Cluster:
         """Replace errors of a client that is gone by one that says so."""
         try:
             yield
+        except CommClosedError as error:  # the client may not have noticed yet
+            raise ClusterError(_LOST.format(error)) from error
         except (Exception, asyncio.CancelledError) as error:  # many kinds, even AttributeError
             if not isinstance(error, ClusterError | _WorkerLostError):
                 self.check()

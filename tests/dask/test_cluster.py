@@ -19,6 +19,8 @@ dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
 cluster = pytest.importorskip("skrelu.dask._cluster")
+from distributed.comm import CommClosedError  # noqa: E402
+
 from skrelu.dask import DaskDeepLogisticClassifier  # noqa: E402
 from skrelu.dask._partition import PartitionError  # noqa: E402
 from skrelu.dask._passes import Node  # noqa: E402
@@ -241,6 +243,15 @@ def test_a_client_that_is_closed_ends_the_fit(monkeypatch):
     assert at.has_acted()
     assert not hasattr(model, "coefs_")
     assert not hasattr(model, "n_features_in_")
+
+
+def test_a_connection_that_breaks_ends_the_fit_before_the_client_notices(client, monkeypatch):
+    def broken(self, *args, **options):
+        raise CommClosedError("Stream is closed")
+
+    monkeypatch.setattr(distributed.Client, "run", broken)
+    with pytest.raises(cluster.ClusterError, match=r"scheduler was lost during the fit \(Stream is closed\)"):
+        fit(client)
 
 
 SCHEDULER = """
