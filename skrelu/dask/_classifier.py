@@ -22,7 +22,8 @@ from skrelu._warnings import warn_caller
 from skrelu.dask._cluster import Cluster, find_client
 from skrelu.dask._collections import Names, Partitions, split
 from skrelu.dask._predictions import is_collection, predict_lazily, score_lazily
-from skrelu.dask._problem import ClusterProblem, ClusterRows
+from skrelu.dask._problem import ClusterProblem
+from skrelu.dask._rows import ClusterRows
 from skrelu.dask._table import CheckedTable, encoding_of
 
 _VALIDATION_NAMES = ("X_val", "y_val", "sample_weight_val")

@@ -30,7 +30,7 @@ from skrelu.dask._partition import (
     learn_part_facts,
     targets_of_largest,
 )
-from skrelu.dask._problem import ClusterRows
+from skrelu.dask._rows import ClusterRows
 
 
 @dataclass(frozen=True)
