@@ -17,7 +17,7 @@ from scipy import sparse
 from skrelu._core.arrays import Array, Rows
 from skrelu._data.validation import describe_values, labels_for_metric, largest_value
 from skrelu._predictor import Predictor
-from skrelu.dask._collections import delayed_rows, join_blocks
+from skrelu.dask._collections import delayed_rows, is_array, is_frame, join_blocks
 
 Results = tuple[Array, ...]
 
@@ -26,12 +26,7 @@ def is_collection(X: Any) -> bool:
     """Return whether X is an array, a data frame or a series of Dask."""
     if not is_dask_collection(X):
         return False
-    return isinstance(X, da.Array) or _is_frame(X)
-
-
-def _is_frame(X: Any) -> bool:
-    """Return whether a collection is a data frame or a series, without an import of pandas."""
-    return hasattr(X, "map_partitions") and hasattr(getattr(X, "_meta", None), "iloc")
+    return is_array(X) or is_frame(X)
 
 
 def predict_lazily(model: Predictor, method: str, X: Any, *, return_std: bool = False) -> Any:
@@ -121,13 +116,13 @@ def score_lazily(model: Predictor, X: Any, y: Any, sample_weight: Any = None) ->
 def _check_columns(model: Predictor, method: str, X: Any, options: dict[str, Any]) -> Results:
     """Return the results for no rows; raise an error if the method refuses one row of zeros with the columns of X."""
     results = getattr(model, method)(_row_of_zeros(X), **options)
-    if _is_frame(X):
+    if is_frame(X):
         _check_numbers(X._meta)
     return tuple(part[:0] for part in (results if options else (results,)))
 
 
 def _row_of_zeros(X: Any) -> Any:
-    if _is_frame(X):
+    if is_frame(X):
         return _frame_of_zeros(X._meta)
     if np.isnan(X.shape[1:]).any():
         raise ValueError(f"X must have a known number of columns, got shape {X.shape}: call X.compute_chunk_sizes().")
@@ -170,7 +165,7 @@ def _share(model: Predictor, X: Any, *, return_std: bool = False) -> Any:
     copy.__dict__.update(vars(model))
     # The names of X, so that no chunk repeats a warning that they are not those of the fit.
     copy.__dict__.pop("feature_names_in_", None)
-    if _is_frame(X) and all(isinstance(name, str) for name in X.columns):
+    if is_frame(X) and all(isinstance(name, str) for name in X.columns):
         copy.__dict__["feature_names_in_"] = np.array(X.columns, dtype=object)
     if return_std:
         copy.predictive = "laplace"  # otherwise a pickle leaves out the posterior
@@ -182,7 +177,7 @@ def _in_row_chunks(X: Any) -> Any:
 
     A chunk of a data frame stays a frame.
     """
-    if _is_frame(X):
+    if is_frame(X):
         parts = delayed_rows(X)
         name = f"rows-{tokenize(X)}"
         tasks = {(name, number): (_same, part.key) for number, part in enumerate(parts)}
