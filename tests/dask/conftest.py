@@ -32,11 +32,11 @@ def nothing_is_left(client):
 
 
 def assert_nothing_is_left(client, seconds=5):
-    """Wait until the client has no futures and the scheduler has no tasks."""
+    """Wait until the client has no futures, the scheduler no tasks, and the workers hold no bytes of data."""
     began, n_collected = time.monotonic(), 0
-    while client.futures or list_tasks(client):
+    while client.futures or list_tasks(client) or count_bytes(client):
         passed = time.monotonic() - began
-        assert passed < seconds, (client.futures, list_tasks(client))
+        assert passed < seconds, (client.futures, list_tasks(client), count_bytes(client))
         if passed > 0.1 + n_collected:  # a collection takes longer than the fit
             gc.collect()
             n_collected += 1
@@ -45,6 +45,11 @@ def assert_nothing_is_left(client, seconds=5):
 
 def list_tasks(client):
     return client.run_on_scheduler(lambda dask_scheduler: [str(key) for key in dask_scheduler.tasks])
+
+
+def count_bytes(client):
+    """Return the bytes of data that the workers hold, as the scheduler knows them."""
+    return client.run_on_scheduler(lambda dask_scheduler: sum(w.nbytes for w in dask_scheduler.workers.values()))
 
 
 def data_of(kind):
