@@ -372,14 +372,15 @@ def _checked_table(cluster: Cluster, data: Partitions, estimator: Any, names: Na
         table.release()
 
 
-def _sections(documentation: str, name: str) -> str:
-    """Return a section of a docstring, indented as in a class."""
-    text = documentation.split(f"{name}\n{'-' * len(name)}\n")[1]
-    return text.split("\n\n")[0].strip().replace("\n", "\n    ")
+def _section(documentation: str, name: str) -> str:
+    """Return a section of a docstring that has no indentation."""
+    return documentation.split(f"{name}\n{'-' * len(name)}\n")[1].split("\n\n")[0].strip()
 
 
-_documentation = inspect.getdoc(DeepLogisticClassifier) or ""
-if DaskDeepLogisticClassifier.__doc__ and _documentation:  # not under python -OO
-    DaskDeepLogisticClassifier.__doc__ = DaskDeepLogisticClassifier.__doc__.replace(
-        "{parameters}", _sections(_documentation, "Parameters")
-    ).replace("{attributes}", _sections(_documentation, "Attributes"))
+# Python 3.13 removes the indentation of docstrings, earlier ones keep it: `getdoc` removes it everywhere.
+_documentation = inspect.getdoc(DaskDeepLogisticClassifier) or ""
+_inherited = inspect.getdoc(DeepLogisticClassifier) or ""
+if _documentation and _inherited:  # not under python -OO
+    DaskDeepLogisticClassifier.__doc__ = _documentation.replace(
+        "{parameters}", _section(_inherited, "Parameters")
+    ).replace("{attributes}", _section(_inherited, "Attributes"))
