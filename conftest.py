@@ -1,4 +1,4 @@
-"""Settings of the tests: the number of processes, the threads of each process, and files that are not collected."""
+"""Settings of the tests: processes, the threads and the seed of each process, and files that are not collected."""
 
 import os
 from importlib.util import find_spec
@@ -44,6 +44,14 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests that start processes first, so that one process of pytest-xdist runs them all."""
     items.sort(key=lambda item: item.path.stem not in FILES_WITH_PROCESSES)
+
+
+@pytest.fixture(autouse=True)
+def seed_of_numpy() -> None:
+    """Seed NumPy before each test, so that an estimator without `random_state` does the same in every run."""
+    import numpy as np  # not before `share_processors`
+
+    np.random.seed(0)  # noqa: NPY002 - the state that `random_state=None` means
 
 
 share_processors()

@@ -467,7 +467,7 @@ class TestErrors:
             RegionwiseLogisticClassifier().fit(X, y)
         with pytest.raises(ValueError, match=r"y must hold one label per row, got shape \(60, 3\)"):
             RegionwiseLogisticClassifier().fit(X, sparse.csr_array(y))
-        network = DeepLogisticClassifier((3,), alpha=1.0).fit(X, y)
+        network = DeepLogisticClassifier((3,), alpha=1.0, random_state=0).fit(X, y)
         with pytest.raises(ValueError, match="got one of multilabel targets"):
             simplify(network, X, y[:, 0], 2)
 
