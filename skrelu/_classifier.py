@@ -422,7 +422,8 @@ class DeepLogisticClassifier(CallbackSupportMixin, Predictor):
             training = in_canonical_order(training, merge=True)
         standardization = None
         if standardizes(self, is_alpha_chosen=isinstance(self.alpha, str)):
-            standardization = measure_columns(training, table.class_weight_of(training), count_threads(self.n_jobs))
+            class_weights = table.relative_class_weights(training)
+            standardization = measure_columns(training, class_weights, count_threads(self.n_jobs))
         problem = LocalProblem(network, labels, standardization, training, validation)
         self._solve(problem, previous, random_state, (table.X, table.y, table.sample_weight))
 

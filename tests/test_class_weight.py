@@ -116,6 +116,15 @@ class TestSeveralLabels:
         assert_allclose(fitted.alpha_, expected.alpha_, rtol=1e-4)
         assert_allclose(fitted.log_evidence_, expected.log_evidence_, rtol=1e-4)
 
+    def test_the_evidence_takes_products_that_overflow(self):
+        """Only the proportions of the weights count, for the columns as well."""
+        X, y = several_labels()
+        of_one, of_many = (
+            DeepLogisticClassifier((), class_weight=[{0: factor, 1: 3 * factor}] * 3).fit(X, y)
+            for factor in (1.0, 2.0**400)
+        )
+        assert_same_model(of_many, of_one)
+
     @pytest.mark.parametrize("class_weight", CLASS_WEIGHTS)
     def test_validation_rows_have_them_too(self, class_weight):
         X, y = several_labels()

@@ -82,7 +82,7 @@ def measure_columns(rows: WeightedRows, class_weights: Array | None, n_threads: 
     ----------
     rows : WeightedRows
     class_weights : ndarray of shape (n_rows,) or None
-        The factor of each selected row's weight that comes from class weights, which do not count here.
+        The factor of each selected row's weight that comes from class weights, which do not count here; in any unit.
     n_threads : int
 
     Raises

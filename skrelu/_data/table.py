@@ -84,16 +84,15 @@ class Table:
         rows = self.weighed()
         return rows.weight_unit / self.counted_as_rows(rows).weight_unit
 
-    def class_weight_of(self, rows: WeightedRows) -> Array | None:
+    def relative_class_weights(self, rows: WeightedRows) -> Array | None:
         """Return the factors by which class weights multiplied the weights of the selected rows, None without any.
 
-        `rows` are rows of this table, or its test or validation rows; the factors stand in the order of
-        `rows.numbers()`. They are in the caller's unit, whatever the unit of the weights of `rows` is.
+        They are divided by a power of two, as they may overflow. `rows` are rows of this table, or its test or
+        validation rows; the factors stand in the order of `rows.numbers()`.
         """
         if rows.factors is None:
             return None
-        factors, unit = row_factors(self.labels, rows.factors, rows.targets[rows.numbers()])
-        return factors * unit
+        return row_factors(self.labels, rows.factors, rows.targets[rows.numbers()])[0]
 
     def test_rows(self, fold: Fold) -> WeightedRows:
         """Return a copy of the test rows of a fold. Their class weights are those of its training rows."""

@@ -55,7 +55,7 @@ class PathTable:
         training = in_canonical_order(self.table.weighed(numbers), merge=True, ranks=self.ranks)
         standardization = None
         if self.standardizes:
-            class_weights = self.table.class_weight_of(training)
+            class_weights = self.table.relative_class_weights(training)
             standardization = measure_columns(training, class_weights, count_threads(None))
         return LocalProblem(self.network, self.table.labels, standardization, training, None)
 

@@ -9,10 +9,12 @@ from dask import array as da
 from dask.base import is_dask_collection
 from dask.delayed import Delayed, delayed
 from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
 
 from skrelu._core.arrays import Rows
 from skrelu._data.dates import check_no_dates
 from skrelu._data.validation import check_each_label
+from skrelu._warnings import warn_caller
 
 Names = tuple[str, str, str]
 
@@ -56,6 +58,11 @@ def split(X: Any, y: Any, sample_weight: Any, names: Names = ("X", "y", "sample_
         If X is not a collection of numbers.
     ValueError
         If the partitions do not fit together.
+
+    Warns
+    -----
+    DataConversionWarning
+        If the labels are a column.
     """
     x_name = names[0]
     if not is_dask_collection(X) or not (is_array(X) or is_frame(X)):
@@ -75,6 +82,9 @@ def split(X: Any, y: Any, sample_weight: Any, names: Names = ("X", "y", "sample_
             parts.append([None] * len(parts[0]))
             continue
         other = _aligned(other, name, X, x_name, sizes)
+        if name == names[1] and other.shape[1:] == (1,):
+            message = f"{name} must have shape (n_samples,), but it is a column of a table. It is taken as its values."
+            warn_caller(message, DataConversionWarning)
         parts.append(delayed_rows(other))
         if len(parts[-1]) != len(parts[0]):
             raise ValueError(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
 
 from tests.dask.conftest import SIZES, as_array, as_frame, cut, data_of, forget_sizes, of_parts
 
@@ -81,6 +82,14 @@ class TestPartitions:
             partitions = split(as_array(X), labels, W)
             assert_parts(partitions.y, cut(expected))
             assert_parts(partitions.sample_weight, cut(W))
+
+    def test_a_column_of_labels_warns(self, pd):
+        with pytest.warns(DataConversionWarning, match=r"^y must have shape \(n_samples,\), but it is a column"):
+            assert_parts(split(as_array(X), Y[:, np.newaxis].tolist(), None).y, cut(Y[:, np.newaxis]))
+        for rows, labels in [(X, Y[:, np.newaxis]), (make_frame(pd), pd.DataFrame({"y": Y}))]:
+            divide = as_array if rows is X else as_frame
+            with pytest.warns(DataConversionWarning, match="^y_val must have"):
+                split(divide(rows), divide(labels), None, ("X_val", "y_val", "sample_weight_val"))
 
     def test_other_chunks_are_changed_to_those_of_the_rows(self):
         partitions = split(as_array(X), as_array(Y, (100, 50)), as_array(W, (10, 140)))

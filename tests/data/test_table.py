@@ -79,8 +79,13 @@ def test_some_rows_in_the_unit_of_the_evidence():
     assert make_table(sample_weight=np.arange(10)).weight_of_a_row == 1
 
 
-class TestClassWeightOf:
-    """The part of the weights that class weights made."""
+class TestRelativeClassWeights:
+    """The part of the weights that class weights made, over a power of two."""
+
+    @staticmethod
+    def assert_are(factors, expected):
+        exponent = np.frexp(expected.max())[1] - np.frexp(factors.max())[1]
+        assert_allclose(np.ldexp(factors, exponent), expected)
 
     @pytest.mark.parametrize("class_weight", ["balanced", {"a": 0.3, "b": 4.0}])
     @pytest.mark.parametrize("sample_weight", [None, np.arange(10) / 4])
@@ -88,33 +93,39 @@ class TestClassWeightOf:
         table = make_table(class_weight, sample_weight)
         weights = np.ones(10) if sample_weight is None else sample_weight
         for rows in (table.weighed(), replace(table.weighed(), selection=np.array([7, 2, 8]))):
-            own = (rows.sample_weight * rows.weight_unit)[rows.numbers()] / table.class_weight_of(rows)
-            assert_allclose(own, weights[rows.numbers()])
+            of_both = (rows.sample_weight * rows.weight_unit)[rows.numbers()]
+            self.assert_are(table.relative_class_weights(rows), of_both / weights[rows.numbers()])
             counted = table.counted_as_rows(rows)
-            assert_array_equal(table.class_weight_of(counted), table.class_weight_of(rows))
+            assert_array_equal(table.relative_class_weights(counted), table.relative_class_weights(rows))
 
     def test_of_a_fold_and_of_its_test_rows(self):
         table = make_table("balanced")
         train, test = np.array([0, 1, 2, 3, 7, 7]), np.array([9, 8])
         expected = np.array([6 / (2 * 5), 6 / (2 * 1)])[(table.y == "b").astype(int)]
-        assert_allclose(table.class_weight_of(table.weighed(train)), expected[[0, 1, 2, 3, 7]])
-        assert_allclose(table.class_weight_of(table.test_rows((train, test))), expected[test])
+        self.assert_are(table.relative_class_weights(table.weighed(train)), expected[[0, 1, 2, 3, 7]])
+        self.assert_are(table.relative_class_weights(table.test_rows((train, test))), expected[test])
 
     def test_of_rows_that_are_merged_and_ordered(self):
         table = Table.of(Estimator({0: 3.0}), np.zeros((4, 1)), [0, 1, 0, 1], None)
         rows = in_canonical_order(table.weighed(), merge=True)
-        assert_allclose(table.class_weight_of(rows), np.where(table.y == 0, 3.0, 1.0)[rows.numbers()])
+        self.assert_are(table.relative_class_weights(rows), np.where(table.y == 0, 3.0, 1.0)[rows.numbers()])
 
     def test_without_class_weights_there_are_none(self):
         table = make_table(sample_weight=np.arange(10))
-        assert table.class_weight_of(table.weighed()) is None
+        assert table.relative_class_weights(table.weighed()) is None
 
     def test_of_several_labels(self):
         y = np.random.RandomState(0).randint(2, size=(10, 3))
         class_weight = [{0: 2.0}, {1: 0.1}, {0: 5.0, 1: 7.0}]
         table = Table.of(Estimator(class_weight), np.zeros((10, 1)), y, np.arange(10) / 4)
         rows = table.weighed()
-        assert_allclose(table.class_weight_of(rows), compute_sample_weight(class_weight, y)[1:])
+        self.assert_are(table.relative_class_weights(rows), compute_sample_weight(class_weight, y)[1:])
+
+    def test_factors_whose_products_overflow(self):
+        y = np.array([[0, 1], [1, 1], [1, 0], [0, 0]])
+        table = Table.of(Estimator([{0: 1e300, 1: 2e300}, {1: 3e300, 0: 1e300}]), np.zeros((4, 1)), y, None)
+        factors = table.relative_class_weights(table.weighed())
+        assert_allclose(factors / factors[3], [3, 6, 2, 1])
 
 
 def test_validation_rows_have_the_class_weights_of_the_table():
