@@ -75,7 +75,7 @@ class DaskDeepLogisticClassifier(DeepLogisticClassifier):
     >>> from skrelu.dask import DaskDeepLogisticClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> X, y = da.from_array(X, chunks=(200, -1)), da.from_array(y, chunks=200)
-    >>> with Client(processes=False, dashboard_address=None):
+    >>> with Client(processes=False, dashboard_address=":0"):
     ...     model = DaskDeepLogisticClassifier(random_state=0).fit(X, y)
     >>> model.predict(X)
     dask.array<predict, shape=(569,), dtype=int64, chunksize=(200,), chunktype=numpy.ndarray>
