@@ -154,7 +154,7 @@ class DaskDeepLogisticClassifier(DeepLogisticClassifier):
             Training data. The partitions of an array may be dense or CSR matrices. float32 is computed in float32.
         y : dask array, series or data frame of shape (n_samples,) or (n_samples, n_labels)
             Labels, in the same partitions as X, or an array of NumPy if the sizes of the partitions are known.
-        sample_weight : the same, of shape (n_samples,), default=None
+        sample_weight : the same, of shape (n_samples,), or a number for all rows, default=None
             Weights, as in DeepLogisticClassifier.
         X_val, y_val : dask collections, default=None
             Validation data for early stopping, in place of rows held out from X and y.

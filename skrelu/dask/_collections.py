@@ -27,7 +27,7 @@ class Partitions:
     ----------
     X, y : list
     sample_weight : list
-        Of None if there are no weights.
+        Of None if there are no weights; of a number if that is the weight of all rows.
     n_features : int
     columns : list or None
         The names of the columns of a data frame.
@@ -48,7 +48,7 @@ def split(X: Any, y: Any, sample_weight: Any, names: Names = ("X", "y", "sample_
     X : dask array of shape (n_samples, n_features) or dask data frame
     y : dask array, series or data frame, or array-like
         An array that is not of Dask is divided as X is, if the numbers of rows of the partitions are known.
-    sample_weight : the same, or None
+    sample_weight : the same, or a number for all rows, or None
     names : tuple of str
         The names in messages.
 
@@ -78,8 +78,8 @@ def split(X: Any, y: Any, sample_weight: Any, names: Names = ("X", "y", "sample_
     sizes = _row_sizes(X)
     parts = [delayed_rows(X)]
     for name, other in zip(names[1:], (y, sample_weight), strict=True):
-        if other is None:
-            parts.append([None] * len(parts[0]))
+        if other is None or (name == names[2] and np.isscalar(other)):
+            parts.append([other] * len(parts[0]))
             continue
         other = _aligned(other, name, X, x_name, sizes)
         if name == names[1] and other.shape[1:] == (1,):

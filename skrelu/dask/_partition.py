@@ -94,7 +94,9 @@ def _check_rows(X: Any, y: Any, sample_weight: Any, number: int, sort: Sort) -> 
     x_name, y_name, weight_name = sort.names
     n_rows = _n_rows(X)
     for name, part in ((y_name, y), (weight_name, sample_weight)):
-        if part is not None and _n_rows(part) != n_rows:
+        if part is None or np.isscalar(part):
+            continue
+        if _n_rows(part) != n_rows:
             raise ValueError(f"{x_name} has {n_rows} rows, {name} has {_n_rows(part)}. They must have the same rows.")
         _check_index(X, part, x_name, name)
     if n_rows == 0:

@@ -186,6 +186,13 @@ class TestWeights:
         expected = fit_locally(X, y, weights, **options)
         assert_same_fit(fit_on_cluster(as_array(X), as_array(y), as_array(weights), **options), expected)
 
+    def test_one_weight_for_all_rows(self):
+        X, y = data_of("binary")
+        expected = fit_locally(X, y, 3.5)
+        assert_same_fit(fit_on_cluster(as_array(X), as_array(y), 3.5), expected)
+        with pytest.raises(ValueError, match="sample_weight must hold at least one positive weight, all are zero"):
+            fit_on_cluster(as_array(X), as_array(y), 0)
+
     @pytest.mark.parametrize("weights", ["large", "small", "spread"])
     @pytest.mark.parametrize("class_weight", [None, "balanced"])
     def test_weights_of_any_magnitude(self, weights, class_weight):

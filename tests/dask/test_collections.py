@@ -142,8 +142,8 @@ class TestErrors:
             split(self.rows, as_array(Y[:, np.newaxis, np.newaxis]), None)
         with pytest.raises(TypeError, match=r"sample_weight must be a dask array.*got dask\.delayed\.Delayed"):
             split(self.rows, as_array(Y), dask.delayed(W))
-        with pytest.raises(ValueError, match="sample_weight must have one or two dimensions, got 0"):
-            split(self.rows, as_array(Y), 2.0)
+        with pytest.raises(ValueError, match="y must have one or two dimensions, got 0"):
+            split(self.rows, 1, None)
         with pytest.raises(ValueError, match="y must have one or two dimensions, got 3"):
             split(self.rows, Y[:, np.newaxis, np.newaxis], None)
 
