@@ -16,12 +16,12 @@ from skrelu._data.labels import Labels
 from skrelu._data.parameters import make_random_state
 from skrelu._data.splits import hold_out_problem
 from skrelu._data.validation import validate_rows
-from skrelu._fit.callbacks import with_callbacks
+from skrelu._fit.callbacks import drop_callbacks, with_callbacks
 from skrelu._fit.problem import Problem
 from skrelu._warnings import warn_caller
-from skrelu.dask._cluster import Cluster, find_client
-from skrelu.dask._collections import Names, Partitions, split
-from skrelu.dask._predictions import is_collection, predict_lazily, score_lazily
+from skrelu.dask._cluster import Cluster, find_client, outside_the_pool
+from skrelu.dask._collections import Names, Partitions, is_collection, split
+from skrelu.dask._predictions import predict_lazily, score_lazily
 from skrelu.dask._problem import ClusterProblem
 from skrelu.dask._rows import ClusterRows
 from skrelu.dask._table import CheckedTable, encoding_of
@@ -32,7 +32,7 @@ _VALIDATION_NAMES = ("X_val", "y_val", "sample_weight_val")
 class DaskDeepLogisticClassifier(DeepLogisticClassifier):
     """DeepLogisticClassifier fitted on a Dask cluster, where each worker sums over the rows that lie on it.
 
-    The objective is a sum over the rows, so the partitions of a dask array or data frame are blocks of it. The L-BFGS
+    The objective is a sum over the rows, so the partitions of a dask array or data frame are parts of it. The L-BFGS
     loop runs on the client. For each evaluation it sends the weights of the network to every worker once, and gets one
     loss and one gradient back; rows stay where they are. Everything else is as in DeepLogisticClassifier: the evidence,
     standardised columns, early stopping, restarts, warm start, callbacks and the moderated probabilities.
@@ -58,8 +58,9 @@ class DaskDeepLogisticClassifier(DeepLogisticClassifier):
     -----
     `n_jobs` is the number of threads of each worker; None means as many as Dask gave it.
 
-    The evidence draws the same rows and terms as DeepLogisticClassifier. The rows that early stopping holds out are
-    drawn by partition, so they are not the same. Small tables are not put in order.
+    The rows that early stopping holds out are drawn by partition, so they are not those of DeepLogisticClassifier. A
+    local fit puts tables of up to 2048 rows in order first, and a fit on a cluster does not. For larger tables of which
+    no row is held out, the evidence draws the same rows and terms in both.
 
     `docs/guide/dask.md` says how to set up a cluster, and how a fit scales.
 
@@ -156,10 +157,9 @@ class DaskDeepLogisticClassifier(DeepLogisticClassifier):
             Labels, in the same partitions as X, or an array of NumPy if the sizes of the partitions are known.
         sample_weight : the same, of shape (n_samples,), or a number for all rows, default=None
             Weights, as in DeepLogisticClassifier.
-        X_val, y_val : dask collections, default=None
-            Validation data for early stopping, in place of rows held out from X and y.
-        sample_weight_val : the same, default=None
-            Weights of the validation data.
+        X_val, y_val, sample_weight_val : the same, default=None
+            Validation data for early stopping, in place of rows held out from X and y, and their weights. They have
+            partitions of their own.
 
         Returns
         -------
@@ -168,10 +168,10 @@ class DaskDeepLogisticClassifier(DeepLogisticClassifier):
         Raises
         ------
         ValueError, TypeError
-            If a parameter or the data are not valid; the message names the partition. After this or any other error the
-            estimator is as it was before.
+            If a parameter or the data are not valid; the message has the number of the partition, if it is about one.
+            After this or any other error the estimator is as it was before.
         RuntimeError
-            If a partition could not be computed, or the cluster was lost.
+            If a partition could not be computed, the cluster was lost, or the tasks of the fit were cancelled.
 
         Warns
         -----
@@ -179,7 +179,7 @@ class DaskDeepLogisticClassifier(DeepLogisticClassifier):
             As in DeepLogisticClassifier.
         """
         data = split(X, y, sample_weight)
-        with self._checked() as hidden_layer_sizes:
+        with self._checked() as hidden_layer_sizes, outside_the_pool():
             cluster = Cluster(find_client(self.client))
             given = (X, y, sample_weight)
             self._fit_on(cluster, hidden_layer_sizes, data, given, (X_val, y_val, sample_weight_val))
@@ -238,14 +238,22 @@ class DaskDeepLogisticClassifier(DeepLogisticClassifier):
                 rows.parts.release()
 
     def to_local(self) -> DeepLogisticClassifier:
-        """Return a copy for rows in memory, with the same parameters and fitted attributes.
+        """Return a copy for rows in memory, with the same parameters and fitted attributes, without callbacks.
 
         Returns
         -------
         model : DeepLogisticClassifier
         """
+        model = self._as_local()
+        model.__dict__ = copy.deepcopy(vars(model))
+        return model
+
+    def _as_local(self) -> DeepLogisticClassifier:
+        """Return a model without a client that shares the parameters and fitted attributes."""
         model = DeepLogisticClassifier()
-        model.__dict__.update(copy.deepcopy({name: value for name, value in vars(self).items() if name != "client"}))
+        state = {name: value for name, value in vars(self).items() if name != "client"}
+        drop_callbacks(state, is_fitted=True)
+        model.__dict__.update(state)
         return model
 
     def decision_function(self, X: Any, return_std: bool = False) -> Any:
@@ -263,6 +271,14 @@ class DaskDeepLogisticClassifier(DeepLogisticClassifier):
             A dask array for a dask collection, with a chunk for each partition.
         std : the same
             Only with `return_std`.
+
+        Raises
+        ------
+        NotFittedError
+            If there is no fit.
+        ValueError, TypeError
+            If the columns of X are not those of the fit. Errors in the values of a dask collection come when the result
+            is computed.
         """
         if is_collection(X):
             return predict_lazily(self._for_workers(), "decision_function", X, return_std=return_std)
@@ -279,6 +295,14 @@ class DaskDeepLogisticClassifier(DeepLogisticClassifier):
         -------
         y : dask array or ndarray of shape (n_samples,) or (n_samples, n_labels)
             A dask array for a dask collection, with a chunk for each partition.
+
+        Raises
+        ------
+        NotFittedError
+            If there is no fit.
+        ValueError, TypeError
+            If the columns of X are not those of the fit. Errors in the values of a dask collection come when the result
+            is computed.
         """
         return predict_lazily(self._for_workers(), "predict", X) if is_collection(X) else super().predict(X)
 
@@ -293,6 +317,14 @@ class DaskDeepLogisticClassifier(DeepLogisticClassifier):
         -------
         probabilities : dask array or ndarray of shape (n_samples, n_classes)
             A dask array for a dask collection, with a chunk for each partition.
+
+        Raises
+        ------
+        NotFittedError
+            If there is no fit.
+        ValueError, TypeError
+            If the columns of X are not those of the fit. Errors in the values of a dask collection come when the result
+            is computed.
         """
         return predict_lazily(self._for_workers(), "predict_proba", X) if is_collection(X) else super().predict_proba(X)
 
@@ -307,6 +339,14 @@ class DaskDeepLogisticClassifier(DeepLogisticClassifier):
         -------
         log_probabilities : dask array or ndarray of shape (n_samples, n_classes)
             A dask array for a dask collection, with a chunk for each partition.
+
+        Raises
+        ------
+        NotFittedError
+            If there is no fit.
+        ValueError, TypeError
+            If the columns of X are not those of the fit. Errors in the values of a dask collection come when the result
+            is computed.
         """
         if is_collection(X):
             return predict_lazily(self._for_workers(), "predict_log_proba", X)
@@ -318,24 +358,30 @@ class DaskDeepLogisticClassifier(DeepLogisticClassifier):
         Parameters
         ----------
         X : dask array or data frame, or what DeepLogisticClassifier takes
-        y : dask array, series or data frame, or array-like
-        sample_weight : the same, default=None
+        y : dask array, series or data frame, or array-like of shape (n_samples,) or (n_samples, n_labels)
+            Labels, in the same partitions as X, or an array of NumPy if the sizes of the partitions are known.
+        sample_weight : the same, of shape (n_samples,), default=None
 
         Returns
         -------
         score : float
+
+        Raises
+        ------
+        NotFittedError
+            If there is no fit.
+        ValueError, TypeError
+            If the data do not fit the model or each other, or the weights add up to zero.
         """
         if is_collection(X):
-            with nullcontext() if self.client is None else self.client.as_current():
+            with nullcontext() if self.client is None else find_client(self.client).as_current():
                 return score_lazily(self._for_workers(), X, y, sample_weight)
         return super().score(X, y, sample_weight)
 
     def _for_workers(self) -> DeepLogisticClassifier:
-        """Return a model without a client, for the workers."""
+        """Return the fitted model, for the workers."""
         self._network()  # raises an error if there is none
-        model = DeepLogisticClassifier()
-        model.__dict__.update({name: value for name, value in vars(self).items() if name != "client"})
-        return model
+        return self._as_local()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "client": None}

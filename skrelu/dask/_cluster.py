@@ -29,11 +29,12 @@ _MAX_CHILDREN = 8  # workers whose results one worker, or the client, adds
 _MAX_ATTEMPTS = 8  # at the same pass, without a result of any further partition
 _MAX_PAUSE = 4.0  # seconds before missing partitions are looked for again
 
+_CANCELLED = "The tasks of the fit were cancelled, by client.cancel or client.restart. Call fit again."
 _LOST = "The connection to the Dask scheduler was lost during the fit ({}). Connect again and call fit again."
 
 
 class ClusterError(RuntimeError):
-    """The connection to the scheduler was lost, or there are no workers, or they died again and again."""
+    """The connection to the scheduler was lost, tasks were cancelled, or there are no workers that live."""
 
 
 class _WorkerLostError(Exception):
@@ -63,6 +64,21 @@ def find_client(client: Any) -> Client:
     if client.status != "running":
         raise ValueError(f"client must be connected to a scheduler, but it is {client.status}: create a new one.")
     return client
+
+
+@contextmanager
+def outside_the_pool() -> Iterator[None]:
+    """If this is a task of a worker, leave its thread to other tasks meanwhile, as Dask's own `compute` does."""
+    try:
+        distributed.secede()
+        has_left = True
+    except (ValueError, KeyError):  # no task, or one that has left already
+        has_left = False
+    try:
+        yield
+    finally:
+        if has_left:
+            distributed.rejoin()
 
 
 @dataclass
@@ -192,6 +208,8 @@ class Cluster:
         except (Exception, asyncio.CancelledError) as error:  # many kinds, even AttributeError
             if not isinstance(error, ClusterError | _WorkerLostError):
                 self.check()
+            if isinstance(error, distributed.CancelledError):
+                raise ClusterError(_CANCELLED) from error
             raise
 
 
@@ -274,6 +292,8 @@ class Partitioned:
         if future.status == "error":
             error = future.exception()
             raise PartitionError(f"{what} could not be computed: {error!r}") from error
+        if future.status == "cancelled":
+            raise ClusterError(_CANCELLED)
         raise PartitionError(
             f"{what} was lost with its worker and cannot be computed again. Rows that were sent to the workers by "
             "scatter have no recipe; use collections that Dask can compute, such as those read from files."

@@ -18,6 +18,8 @@ from skrelu._warnings import warn_caller
 
 Names = tuple[str, str, str]
 
+_UNKNOWN_CATEGORIES = "__UNKNOWN_CATEGORIES__"  # Dask's, of a column whose categories are not known yet
+
 
 @dataclass(frozen=True)
 class Partitions:
@@ -52,10 +54,14 @@ def split(X: Any, y: Any, sample_weight: Any, names: Names = ("X", "y", "sample_
     names : tuple of str
         The names in messages.
 
+    Returns
+    -------
+    partitions : Partitions
+
     Raises
     ------
     TypeError
-        If X is not a collection of numbers.
+        If X is not a dask array or data frame of numbers, or labels or weights are of a wrong type.
     ValueError
         If the partitions do not fit together.
 
@@ -65,23 +71,24 @@ def split(X: Any, y: Any, sample_weight: Any, names: Names = ("X", "y", "sample_
         If the labels are a column.
     """
     x_name = names[0]
-    if not is_dask_collection(X) or not (is_array(X) or is_frame(X)):
+    if not is_collection(X):
         raise TypeError(
             f"{x_name} must be a dask array or a dask data frame, got {type(X).__module__}.{type(X).__qualname__}. For "
             "rows that one machine holds, DeepLogisticClassifier is made; dask.array.from_array divides an array."
         )
+    if y is None:
+        raise ValueError(f"{names[1]} must be given, got None.")
     if X.ndim != 2 or np.isnan(X.shape[1]):
         raise ValueError(f"{x_name} must have two dimensions and a known number of columns, got shape {X.shape}.")
     columns = list(X.columns) if is_frame(X) else None
     if columns is not None:
-        _check_columns(X, x_name)
-    sizes = _row_sizes(X)
+        check_columns(X, x_name)
     parts = [delayed_rows(X)]
     for name, other in zip(names[1:], (y, sample_weight), strict=True):
         if other is None or (name == names[2] and np.isscalar(other)):
             parts.append([other] * len(parts[0]))
             continue
-        other = _aligned(other, name, X, x_name, sizes)
+        other = aligned(other, name, X, x_name)
         if name == names[1] and other.shape[1:] == (1,):
             message = f"{name} must have shape (n_samples,), but it is a column of a table. It is taken as its values."
             warn_caller(message, DataConversionWarning)
@@ -96,6 +103,11 @@ def split(X: Any, y: Any, sample_weight: Any, names: Names = ("X", "y", "sample_
     return Partitions(parts[0], parts[1], parts[2], int(X.shape[1]), columns)
 
 
+def is_collection(X: Any) -> bool:
+    """Return whether X is an array, a data frame or a series of Dask."""
+    return is_dask_collection(X) and (is_array(X) or is_frame(X))
+
+
 def is_array(collection: Any) -> bool:
     """Return whether a collection is a dask array."""
     return isinstance(collection, da.Array)
@@ -106,14 +118,22 @@ def is_frame(collection: Any) -> bool:
     return hasattr(collection, "to_delayed") and hasattr(getattr(collection, "_meta", None), "iloc")
 
 
-def _check_columns(X: Any, name: str) -> None:
+def check_columns(X: Any, name: str) -> None:
     """Raise a TypeError that names the columns that hold dates or text, without any work."""
     check_no_dates(X._meta)
-    text = [column for column, dtype in zip(X.columns, X._meta.dtypes, strict=True) if str(dtype).startswith("str")]
+    text = [column for column, dtype in zip(X.columns, X._meta.dtypes, strict=True) if _is_of_text(dtype)]
     if text:
         raise TypeError(
             f"{name} must hold numbers, but these columns hold text: {text}. Encode them, e.g. by OneHotEncoder."
         )
+
+
+def _is_of_text(dtype: Any) -> bool:
+    """Return whether a column of this dtype is known to hold text; categories may be numbers, or not known yet."""
+    categories = getattr(dtype, "categories", None)
+    if categories is None:
+        return str(dtype).startswith("str")
+    return any(isinstance(category, str) and category != _UNKNOWN_CATEGORIES for category in categories)
 
 
 def _row_sizes(collection: Any) -> tuple[int, ...] | None:
@@ -123,8 +143,15 @@ def _row_sizes(collection: Any) -> tuple[int, ...] | None:
     return tuple(map(int, collection.chunks[0]))
 
 
-def _aligned(other: Any, name: str, X: Any, x_name: str, sizes: tuple[int, ...] | None) -> Any:
-    """Return labels or weights, divided as X is where that is known."""
+def aligned(other: Any, name: str, X: Any, x_name: str) -> Any:
+    """Return labels or weights as a collection, divided as X is where that is known.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no such collection or array, or cannot be divided as X is.
+    """
+    sizes = _row_sizes(X)
     if not is_dask_collection(other):
         if sizes is None:
             raise TypeError(
@@ -134,7 +161,7 @@ def _aligned(other: Any, name: str, X: Any, x_name: str, sizes: tuple[int, ...] 
         other = _as_array(other, name)
         _check_n_rows(x_name, sum(sizes), name, len(other))
         return da.from_array(other, chunks=(sizes, *((n,) for n in other.shape[1:])))
-    if not (is_array(other) or is_frame(other)) or other.ndim not in (1, 2):
+    if not is_collection(other) or other.ndim not in (1, 2):
         raise TypeError(
             f"{name} must be a dask array, series or data frame of one or two dimensions, got "
             f"{type(other).__module__}.{type(other).__qualname__}."

@@ -9,7 +9,7 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
-from dask.base import is_dask_collection, tokenize
+from dask.base import tokenize
 from dask.delayed import delayed
 from dask.highlevelgraph import HighLevelGraph
 from scipy import sparse
@@ -17,16 +17,9 @@ from scipy import sparse
 from skrelu._core.arrays import Array, Rows
 from skrelu._data.validation import describe_values, labels_for_metric, largest_value
 from skrelu._predictor import Predictor
-from skrelu.dask._collections import delayed_rows, is_array, is_frame, join_blocks
+from skrelu.dask._collections import aligned, check_columns, delayed_rows, is_frame, join_blocks
 
 Results = tuple[Array, ...]
-
-
-def is_collection(X: Any) -> bool:
-    """Return whether X is an array, a data frame or a series of Dask."""
-    if not is_dask_collection(X):
-        return False
-    return is_array(X) or is_frame(X)
 
 
 def predict_lazily(model: Predictor, method: str, X: Any, *, return_std: bool = False) -> Any:
@@ -53,7 +46,7 @@ def predict_lazily(model: Predictor, method: str, X: Any, *, return_std: bool = 
         At once, if the method refuses the columns of X.
     """
     options = {"return_std": True} if return_std else {}
-    empty = _check_columns(model, method, X, options)
+    empty = _results_of_no_rows(model, method, X, options)
     keywords = {"model": _share(model, X, return_std=return_std), "method": method, "options": options, "empty": empty}
     rows = _in_row_chunks(X)
     if not return_std:
@@ -73,9 +66,9 @@ def score_lazily(model: Predictor, X: Any, y: Any, sample_weight: Any = None) ->
     model : Predictor
         A fitted estimator.
     X : dask array or dask data frame of shape (n_samples, n_features)
-    y : dask array, data frame or series of shape (n_samples,) or (n_samples, n_labels)
+    y : dask array, data frame or series, or array-like of shape (n_samples,) or (n_samples, n_labels)
         Labels in the chunks of X. Where all sizes are known, other chunks are changed to these.
-    sample_weight : dask array or series of shape (n_samples,), default=None
+    sample_weight : the same, of shape (n_samples,), default=None
 
     Returns
     -------
@@ -86,10 +79,10 @@ def score_lazily(model: Predictor, X: Any, y: Any, sample_weight: Any = None) ->
     ValueError, TypeError
         If the collections do not fit the model or each other, or if the weights add up to zero.
     """
-    _check_columns(model, "predict", X, {})
+    _results_of_no_rows(model, "predict", X, {})
     rows = _in_row_chunks(X)
-    y = _align(y, rows, "y")
-    weights = None if sample_weight is None else _align(sample_weight, rows, "sample_weight")
+    y = _in_chunks_of(rows, y, "y", X)
+    weights = None if sample_weight is None else _in_chunks_of(rows, sample_weight, "sample_weight", X)
     counts = da.blockwise(
         _count_right,
         "ik",
@@ -113,11 +106,11 @@ def score_lazily(model: Predictor, X: Any, y: Any, sample_weight: Any = None) ->
     return right / total
 
 
-def _check_columns(model: Predictor, method: str, X: Any, options: dict[str, Any]) -> Results:
+def _results_of_no_rows(model: Predictor, method: str, X: Any, options: dict[str, Any]) -> Results:
     """Return the results for no rows; raise an error if the method refuses one row of zeros with the columns of X."""
     results = getattr(model, method)(_row_of_zeros(X), **options)
     if is_frame(X):
-        _check_numbers(X._meta)
+        check_columns(X, "X")
     return tuple(part[:0] for part in (results if options else (results,)))
 
 
@@ -141,22 +134,6 @@ def _frame_of_zeros(meta: Any) -> Any:
     frame = pd.concat([pd.Series([0]).astype(dtype) for dtype in dtypes], axis=1)
     frame.columns = meta.columns
     return frame
-
-
-def _check_numbers(meta: Any) -> None:
-    """Raise a TypeError that names the columns that do not hold numbers."""
-    import pandas as pd
-
-    others = [
-        f"{name!r} ({dtype})"
-        for name, dtype in zip(meta.columns, meta.dtypes, strict=True)
-        if not pd.api.types.is_numeric_dtype(dtype)
-    ]
-    if others:
-        raise TypeError(
-            f"X must hold numbers, but these columns have other dtypes: {', '.join(others)}. Encode them, or "
-            "convert them by X.astype."
-        )
 
 
 def _share(model: Predictor, X: Any, *, return_std: bool = False) -> Any:
@@ -230,22 +207,9 @@ def _take(results: Results, place: int) -> Array:
     return results[place]
 
 
-def _align(part: Any, rows: Any, name: str) -> Any:
-    """Return a collection in the chunks of `rows`, which like the result comes from `_in_row_chunks`."""
-    if not is_collection(part):
-        kind = type(part)
-        raise TypeError(
-            f"{name} must be an array, a data frame or a series of Dask, as X is, got {kind.__module__}."
-            f"{kind.__qualname__}."
-        )
-    if part.ndim not in (1, 2):
-        raise ValueError(f"{name} must have one or two dimensions, got {part.ndim}.")
-    if isinstance(part, da.Array) and not np.isnan([rows.shape[0], part.shape[0]]).any():
-        if part.shape[0] != rows.shape[0]:
-            raise ValueError(f"{name} must have {rows.shape[0]} rows, as X has, got {part.shape[0]}.")
-        if part.chunks[0] != rows.chunks[0]:
-            part = part.rechunk({0: rows.chunks[0]})
-    part = _in_row_chunks(part)
+def _in_chunks_of(rows: Any, part: Any, name: str, X: Any) -> Any:
+    """Return labels or weights in the chunks of `rows`, which are those of X."""
+    part = _in_row_chunks(aligned(part, name, X, "X"))
     n_needed, n_chunks = rows.numblocks[0], part.numblocks[0]
     if n_chunks != n_needed:
         raise ValueError(f"{name} must have {n_needed} partition(s) of rows, as X has, got {n_chunks}.")
@@ -290,7 +254,7 @@ def _holds_strings(labels: Array) -> bool:
     return labels.dtype.kind in "UT" or isinstance(labels.flat[0], str)
 
 
-def _read_weights(sample_weight: Any) -> Rows:
+def _read_weights(sample_weight: Any) -> Array:
     weights = np.asarray(sample_weight, dtype=np.float64)
     if weights.ndim != 1:
         raise ValueError(f"sample_weight must have one dimension, got shape {weights.shape}.")

@@ -38,6 +38,7 @@ def weights_of(kind):
         "a partition of zeros": np.where(np.arange(N_ROWS) < SIZES[0], 0.0, rng.rand(N_ROWS)),
         "large": 1e300 * (1 + rng.rand(N_ROWS)),
         "small": 1e-300 * (1 + rng.rand(N_ROWS)),
+        "small and zeros": np.where(np.arange(N_ROWS) < SIZES[0], 0.0, 1e-300 * (1 + rng.rand(N_ROWS))),
         "spread": np.where(np.arange(N_ROWS) < SIZES[0], 1e-300, 1e300) * (1 + rng.rand(N_ROWS)),
     }[kind]
 
@@ -196,7 +197,7 @@ class TestWeights:
         with pytest.raises(ValueError, match="sample_weight must hold at least one positive weight, all are zero"):
             fit_on_cluster(as_array(X), as_array(y), 0)
 
-    @pytest.mark.parametrize("weights", ["large", "small", "spread"])
+    @pytest.mark.parametrize("weights", ["large", "small", "small and zeros", "spread"])
     @pytest.mark.parametrize("class_weight", [None, "balanced"])
     def test_weights_of_any_magnitude(self, weights, class_weight):
         X, y = data_of("binary")
@@ -247,3 +248,20 @@ class TestWeights:
         expected = fit_locally(np.repeat(X, counts, axis=0), np.repeat(y, counts), hidden_layer_sizes=(4,))
         model = fit_on_cluster(as_array(X), as_array(y), as_array(counts), hidden_layer_sizes=(4,))
         assert_allclose(model.loss_, expected.loss_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("secede", [False, True])
+def test_a_fit_in_a_task_leaves_its_thread_to_the_tasks_of_the_fit(client, secede):
+    """Each worker has one thread."""
+    import distributed
+
+    X, y = data_of("binary")
+    options = {"max_iter": 1000, "tol": 0.1}  # no warning, as both tasks would change the filters of this process
+
+    def compute(_):
+        if secede:
+            distributed.secede()
+        return fit_on_cluster(as_array(X), as_array(y), **options).loss_
+
+    losses = client.gather(client.map(compute, range(2), pure=False))
+    assert losses == [fit_on_cluster(as_array(X), as_array(y), **options).loss_] * 2

@@ -1,7 +1,10 @@
 """Errors of a fit on a cluster: they name the partition or the column, and leave everything as it was."""
 
+import time
+
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from tests.dask.conftest import as_array, as_frame, assert_nothing_is_left, cut, data_of, fit, fit_on_cluster, of_parts
@@ -9,6 +12,8 @@ from tests.dask.conftest import as_array, as_frame, assert_nothing_is_left, cut,
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 skrelu_dask = pytest.importorskip("skrelu.dask")
+
+from skrelu.dask._cluster import Cluster, Partitioned  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("client", "nothing_is_left")
 X, Y = data_of("multiclass")
@@ -267,6 +272,10 @@ class TestClients:
         closed.close()
         with pytest.raises(ValueError, match="client must be connected to a scheduler, but it is closed"):
             fit_on_cluster(as_array(X), as_array(Y), client=closed)
+        model = fit_on_cluster(as_array(X), as_array(Y)).set_params(client=closed)
+        with pytest.raises(ValueError, match="client must be connected to a scheduler, but it is closed"):
+            model.score(as_array(X), as_array(Y))
+        assert_array_equal(model.predict(as_array(X)).compute(), model.predict(X))  # on the current client
 
     def test_no_client(self, monkeypatch):
         def no_client():
@@ -285,6 +294,34 @@ class TestClients:
         import asyncio
 
         asyncio.run(try_fit())
+
+
+class TestCancelledTasks:
+    """As by `client.restart`, which cancels all tasks."""
+
+    MESSAGE = r"The tasks of the fit were cancelled, by client\.cancel or client\.restart\. Call fit again\."
+
+    @staticmethod
+    def cancel_all(client):
+        client.cancel([distributed.Future(key, client) for key in list(client.futures)])
+
+    @pytest.mark.parametrize(
+        ("of", "method", "n_before"), [(Cluster, "gather", 0), (Cluster, "gather", 1), (Partitioned, "run", 2)]
+    )
+    def test_at_any_time(self, of, method, n_before, client, monkeypatch):
+        """While partitions are checked, while they are encoded, and between two iterations."""
+        call, calls = getattr(of, method), []
+
+        def cancel_and_call(*arguments):
+            if len(calls) == n_before:
+                self.cancel_all(client)
+                time.sleep(0.2)
+            calls.append(None)
+            return call(*arguments)
+
+        monkeypatch.setattr(of, method, cancel_and_call)
+        with pytest.raises(RuntimeError, match=self.MESSAGE):
+            fit_on_cluster(as_array(X), as_array(Y))
 
 
 def test_an_error_of_the_first_fit_leaves_no_attributes():

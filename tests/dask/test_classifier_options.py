@@ -1,6 +1,7 @@
 """Parameters of a fit on a cluster: each has the effect that it has in a local fit."""
 
 import pickle
+import threading
 
 import joblib
 import numpy as np
@@ -56,6 +57,12 @@ class TestEvidence:
         model, expected = both("binary", weights, class_weight=class_weight, **EVIDENCE)
         assert_allclose(model.alpha_, expected.alpha_, rtol=1e-3)
         assert_allclose(model.log_evidence_, expected.log_evidence_, rtol=1e-5)
+
+    def test_weights_that_differ_much_give_the_same_warning(self):
+        with pytest.warns(UserWarning, match="weights differ so much that the 150 training rows count as") as caught:
+            both("binary", np.where(np.arange(N_ROWS) < 3, 1e6, 0.5), **EVIDENCE)
+        ours, theirs = (str(warning.message) for warning in caught)
+        assert ours == theirs
 
     @pytest.mark.parametrize("alpha", [0.1, "evidence"])
     def test_moderated_probabilities(self, alpha):
@@ -294,3 +301,13 @@ class TestCopies:
             assert_array_equal(getattr(model, method)(as_array(X)).compute(), expected)
         local.coefs_[0][:] = 0
         assert model.coefs_[0].any()
+
+    def test_the_local_copy_has_no_callbacks(self):
+        """They may hold what cannot be copied, such as an open file."""
+        X, y = data_of("binary")
+        recorder = Recorder()
+        recorder.lock = threading.Lock()
+        model = fit(DaskDeepLogisticClassifier(**OPTIONS).set_callbacks(recorder), as_array(X), as_array(y))
+        before = dict(vars(model))
+        assert_array_equal(model.to_local().predict(X), model.predict(X))
+        assert vars(model) == before

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
@@ -16,7 +16,8 @@ dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 cloudpickle = pytest.importorskip("cloudpickle")
 
-from skrelu.dask._predictions import is_collection, predict_lazily, score_lazily  # noqa: E402
+from skrelu.dask._collections import is_collection  # noqa: E402
+from skrelu.dask._predictions import predict_lazily, score_lazily  # noqa: E402
 
 KINDS = ("binary", "multiclass", "multilabel", "strings")
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
@@ -281,10 +282,21 @@ class TestColumns:
         frame = make_frame(X)
         model = fit(frame, y)
         frame["b"] = "red"
-        frame["c"] = pd.Categorical(frame["c"] > 0)
-        frame["d"] = pd.Timestamp("2020-01-01")
-        with pytest.raises(TypeError, match=r"other dtypes: 'b' \(.*\), 'c' \(category\), 'd' \(datetime64.*\)\. Enc"):
+        frame["c"] = pd.Categorical(np.where(frame["c"] > 0, "yes", "no"))
+        with pytest.raises(TypeError, match=r"X must hold numbers, but these columns hold text: \['b', 'c'\]\. Encode"):
             predict_lazily(model, "predict", as_frame(frame))
+        frame["d"] = pd.Timestamp("2020-01-01")
+        with pytest.raises(TypeError, match=r"these columns hold dates, times or durations: \['d'\]"):
+            predict_lazily(model, "predict", as_frame(frame))
+
+    @pytest.mark.parametrize("dtype", ["category", "bool[pyarrow]", "Int64"])
+    def test_columns_that_fit_takes_are_taken(self, dtype):
+        pytest.importorskip("pyarrow")
+        X, y = data_of("binary")
+        frame = make_frame((X > 0).astype(int)).astype({"a": dtype})
+        model = fit(frame, y)
+        predictions = predict_lazily(model, "predict_proba", as_frame(frame))
+        assert_allclose(predictions.compute(), model.predict_proba(frame))
 
     def test_a_series_is_refused_as_by_the_local_method(self, fitted):
         series = make_frame(data_of("binary")[0])["a"]
@@ -434,16 +446,23 @@ class TestScore:
 
     def test_collections_that_do_not_belong_together(self, fitted):
         X, y = data_of("binary")
-        with pytest.raises(ValueError, match=r"y must have 60 rows, as X has, got 59"):
-            score_lazily(fitted["binary"], as_array(X), da.from_array(y[1:], chunks=20))
+        for labels in (da.from_array(y[1:], chunks=20), y[1:]):
+            with pytest.raises(ValueError, match=r"X has 60 rows, y has 59"):
+                score_lazily(fitted["binary"], as_array(X), labels)
         with pytest.raises(ValueError, match=r"sample_weight must have 3 partition\(s\) of rows, as X has, got 2"):
             score_lazily(fitted["binary"], as_array(X), as_array(y), forget_sizes(da.from_array(y, chunks=30)))
-        with pytest.raises(TypeError, match=r"y must be an array, .* of Dask, as X is, got numpy.ndarray"):
-            score_lazily(fitted["binary"], as_array(X), y)
-        with pytest.raises(TypeError, match=r"y must be an array, .*got builtins.NoneType"):
+        with pytest.raises(TypeError, match=r"y must be a dask array .*not known, got numpy.ndarray"):
+            score_lazily(fitted["binary"], forget_sizes(as_array(X)), y)
+        with pytest.raises(ValueError, match=r"y must have one or two dimensions, got 0"):
             score_lazily(fitted["binary"], as_array(X), None)
-        with pytest.raises(ValueError, match="y must have one or two dimensions, got 3"):
+        with pytest.raises(TypeError, match="y must be a dask array, series or data frame of one or two dim"):
             score_lazily(fitted["binary"], as_array(X), da.zeros((60, 1, 1)))
+
+    def test_labels_and_weights_in_memory(self, fitted):
+        X, y = data_of("binary")
+        weights = np.arange(60.0)
+        score = score_lazily(fitted["binary"], as_array(X), y.tolist(), weights)
+        assert score == pytest.approx(fitted["binary"].score(X, y, weights), rel=1e-14)
 
     @pytest.mark.parametrize(
         ("labels", "error", "message"),
