@@ -281,7 +281,7 @@ class TestColumns:
         X, y = data_of("binary")
         frame = make_frame(X)
         model = fit(frame, y)
-        frame["b"] = "red"
+        frame["b"] = pd.array(["red"] * len(frame), dtype="string")
         frame["c"] = pd.Categorical(np.where(frame["c"] > 0, "yes", "no"))
         with pytest.raises(TypeError, match=r"X must hold numbers, but these columns hold text: \['b', 'c'\]\. Encode"):
             predict_lazily(model, "predict", as_frame(frame))
