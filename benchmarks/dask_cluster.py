@@ -16,7 +16,8 @@ Workers are processes of one thread. The parts:
 - tables: the test log-loss of fits with default parameters, on a cluster and in one process.
 - picture: draws the times that --json has.
 
-With --json, each part that has run is written to the file; the others in the file are kept.
+With --json, each part that has run is written to the file (Spark's with iteration, if both run); the others in the file
+are kept.
 """
 
 import argparse
@@ -137,9 +138,9 @@ def time_overhead(arguments: argparse.Namespace) -> Results:
 
 
 def print_iterations(results: Results, part: str, figure: str) -> None:
-    """Print milliseconds, and their ratios to the first fit, which was made in this process.
+    """Print milliseconds, and their ratios to the first fit, which are those of the same round.
 
-    The ratios are those of the same round. Computing is the time that the busiest worker computes, in the median.
+    Computing is the time that the busiest worker computes, in the median.
     """
     fits = results.get("fits", {})
     if not fits:

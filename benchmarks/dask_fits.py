@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
-from unittest import mock
 from unittest.mock import patch
 
 import numpy as np
@@ -127,7 +126,7 @@ def fit_on_cluster(client: Any, X: Any, y: Any, hidden: tuple[int, ...], n_iter:
     from skrelu.dask import DaskDeepLogisticClassifier
     from skrelu.dask._cluster import Cluster
 
-    spent = {"computation": 0.0, "sums": 0.0}  # of the busiest worker; sums of workers are added by the client
+    spent = {"computation": 0.0}  # of the busiest worker
     ask = Cluster.ask
 
     def ask_and_count(cluster: Any, request: Any, nodes: Any) -> Any:
@@ -136,7 +135,7 @@ def fit_on_cluster(client: Any, X: Any, y: Any, hidden: tuple[int, ...], n_iter:
         return result
 
     model = DaskDeepLogisticClassifier(hidden, **_fixed(n_iter), client=client)
-    with mock.patch.object(Cluster, "ask", ask_and_count):
+    with patch.object(Cluster, "ask", ask_and_count):
         seconds = _timed(model, X, y)
     return Fit(seconds, model.n_iter_, model.optimize_result_.nfev, model.loss_, spent)
 

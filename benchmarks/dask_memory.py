@@ -138,7 +138,7 @@ def measure(
 
 
 def print_head(memory_limit: str) -> None:
-    size = ROWS_PER_PART * N_FEATURES * 4 / 2**20
+    size = ROWS_PER_PART * N_FEATURES * 4 / 1e6
     print(
         f"\nmemory: {N_FEATURES} columns of float32, parts of {ROWS_PER_PART} rows ({size:.0f} MB), two workers of "
         f"{memory_limit}\n{'':24}{'rows':>10}{'first':>9}{'seconds per':>13}{'million rows':>14}"
@@ -150,9 +150,9 @@ def print_head(memory_limit: str) -> None:
 
 def print_row(figures: dict[str, Any]) -> None:
     def megabytes(name: str) -> str:
-        return f"{figures[name] / 2**20:.0f}"
+        return f"{figures[name] / 1e6:.0f}"
 
-    size = figures["rows"] * N_FEATURES * 4 / 2**20
+    size = figures["rows"] * N_FEATURES * 4 / 1e6
     line = f"{figures['rows']:12d}  {figures['format']:10}{size:10.0f}"
     if "error" in figures:
         line += f"{'failed':>36}"

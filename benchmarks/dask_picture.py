@@ -1,4 +1,4 @@
-"""The picture of `dask_cluster.py`: the time of an iteration against the workers, and what it consists of."""
+"""The picture of `dask_cluster.py`: the time of an iteration against the workers, and its parts."""
 
 from statistics import median
 from typing import Any
@@ -13,8 +13,7 @@ from matplotlib.ticker import LogFormatter
 # Each part of an iteration with its colour, from the bottom of a bar to its top.
 PARTS = {
     "computation on the workers": "#0072b2",
-    "sums": "#56b4e9",
-    "transfer and scheduling": "#d55e00",
+    "messages and sums": "#d55e00",
     "L-BFGS on the client": "#009e73",
 }
 LEGEND = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "fontsize": 8, "frameon": False}  # below the axes
@@ -23,9 +22,8 @@ LEGEND = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "fontsize": 8, "
 def divide(fits: dict[str, Any]) -> dict[str, dict[str, float]]:
     """Return the seconds of each part of an iteration, by cluster, and in one process for comparison.
 
-    A cluster records the computation of its workers, and their sums if there are more than a few of them. L-BFGS has
-    the same work everywhere and takes the time that it takes in one process. The rest is transfer and scheduling, and
-    the sum of the few results that the client gets.
+    A cluster records the computation of its workers. L-BFGS has the same work everywhere and takes the time that it
+    takes in one process. The rest is messages, and sums of the results of several workers.
     """
     solver = next(of_fit["parts"]["solver"] for of_fit in fits.values() if "solver" in of_fit["parts"])
     bars = {}
@@ -33,9 +31,9 @@ def divide(fits: dict[str, Any]) -> dict[str, dict[str, float]]:
         if not of_fit["parts"]:  # Spark's are unknown
             continue
         total = median(of_fit["iteration"])
-        computation, sums = of_fit["parts"]["computation"], of_fit["parts"].get("sums", 0.0)
-        rest = max(0.0, total - computation - sums - solver) if "solver" not in of_fit["parts"] else 0.0
-        bars[name] = dict(zip(PARTS, (computation, sums, rest, solver), strict=True))
+        computation = of_fit["parts"]["computation"]
+        rest = max(0.0, total - computation - solver) if "solver" not in of_fit["parts"] else 0.0
+        bars[name] = dict(zip(PARTS, (computation, rest, solver), strict=True))
     return bars
 
 

@@ -245,7 +245,7 @@ class DaskDeepLogisticClassifier(DeepLogisticClassifier):
         model : DeepLogisticClassifier
         """
         model = self._as_local()
-        model.__dict__ = copy.deepcopy(vars(model))
+        model.__dict__ = copy.deepcopy(model.__dict__)
         return model
 
     def _as_local(self) -> DeepLogisticClassifier:

@@ -25,19 +25,21 @@ class ClusterDatafit(DataTerm):
 
     def __init__(self, plan: Plan, parts: Partitioned, dtype: np.dtype, n_rows: int) -> None:
         super().__init__(plan.network, plan.loss, plan.weights, dtype, n_rows)
+        assert plan.firsts is not None, "rows are drawn and taken by their numbers"
         self._plan = plan
+        self._plan_of_values = replace(plan, firsts=None)  # a table may have many partitions
         self._parts = parts
         self._numbers = np.array(list(plan.firsts))
         self._firsts = np.array(list(plan.firsts.values()))
 
     def value_and_gradient(self, parameters: Parameters) -> tuple[float, Parameters]:
         """Return C / S and its gradient in float64. Both may be infinite or NaN if scores overflow."""
-        both = self._parts.run(ValueAndGradient(parameters), self._plan).result()
+        both = self._parts.run(ValueAndGradient(parameters), self._plan_of_values).result()
         return float(both[-1]), both[:-1]
 
     def value(self, parameters: Parameters) -> float:
         """Return C / S without its gradient: this takes a forward pass only."""
-        return float(self._parts.run(Value(parameters), self._plan).result()[0])
+        return float(self._parts.run(Value(parameters), self._plan_of_values).result()[0])
 
     def take(self, numbers: Array) -> tuple[Inputs, Array, Array]:
         """Return a few rows in float64, their targets and their weights s_i."""
@@ -46,8 +48,8 @@ class ClusterDatafit(DataTerm):
             int(self._numbers[place]): numbers[places == place] - self._firsts[place] for place in np.unique(places)
         }
         # The rows do not depend on the units of the fit, so the plan is sent without them.
-        plan = replace(self._plan, standardization=None)
-        found = self._parts.run(Take(by_part), plan, list(by_part)) if by_part else []
+        plan = replace(self._plan_of_values, standardization=None)
+        found = self._parts.run(Take(by_part), plan, list(by_part))
         found.sort(key=lambda part: part[0])
         rows = [part[1] for part in found]
         X = sparse.vstack(rows, format="csr") if sparse.issparse(rows[0]) else np.concatenate(rows)

@@ -42,8 +42,8 @@ class Plan:
     weights : RelativeWeights
         The sums over all rows.
     standardization : Standardization or None
-    firsts : dict of int
-        The number of the first row of each partition, by the number of the partition.
+    firsts : dict of int or None
+        The number of the first row of each partition, by the number of the partition. Only draws need it.
     n_rows, n_blocks : int
         Of all rows, and the number of blocks that a local fit would cut them into, so that it draws the same rows.
     n_jobs : int or None
@@ -54,10 +54,14 @@ class Plan:
     loss: Loss
     weights: RelativeWeights
     standardization: Standardization | None
-    firsts: dict[int, int]
+    firsts: dict[int, int] | None
     n_rows: int
     n_blocks: int
     n_jobs: int | None
+
+    def first(self, number: int) -> int:
+        """Return the number of the first row of a partition; 0 if no pass with this plan needs it."""
+        return 0 if self.firsts is None else self.firsts[number]
 
     def datafit(self, part: Part, team: Team, workspaces: Workspaces) -> Datafit:
         """Return the part of the data term that a partition adds."""
@@ -69,7 +73,7 @@ class Plan:
             team=team,
             weights=self.weights.of_part(part.weights),
             standardization=self.standardization,
-            randomness=RowRandomness(self.n_rows, self.n_blocks, self.firsts[part.number]),
+            randomness=RowRandomness(self.n_rows, self.n_blocks, self.first(part.number)),
             workspaces=workspaces,
         )
 
@@ -135,7 +139,7 @@ class Draw(_AtPoint):
         else:
             sample, loss = datafit.draw_rows(self.parameters, self.n_items, self.seed)
         of_all = PrioritySample(self.n_items)
-        of_all.add(sample.kept(plan.firsts[part.number] * n_per_row))
+        of_all.add(sample.kept(plan.first(part.number) * n_per_row))
         return Drawn(of_all, ReproducibleSum.of(np.array([loss])))
 
 
