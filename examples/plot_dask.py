@@ -89,7 +89,8 @@ for layer_of_one, layer_of_two in zip(one.coefs_, two.coefs_, strict=True):
 # ------------------------
 # If the figures of ``benchmarks/dask_cluster.py`` are at hand, they are drawn: 300000 rows and workers that are
 # processes. Otherwise fewer rows are measured here, on workers that are threads of this process, beside a local fit
-# with as many threads. The time of an iteration is the difference of a long and a short fit, so nothing before the first iteration counts.
+# with as many threads. The time of an iteration is the difference of a long and a short fit, so nothing before the
+# first iteration counts.
 
 
 def seconds_per_iteration(make, *data):

@@ -142,7 +142,7 @@ class Cluster:
         """Send a request to workers, and return the sum of their results.
 
         It goes past the queue of tasks. That would take several times as long, and its choice of a worker has no use
-        here, as the rows lie where they lie.
+        here, as only the workers that hold the rows can compute.
         """
 
         async def ask() -> dict[str, Any]:
@@ -319,7 +319,7 @@ def grow_tree(nodes: Sequence[Node]) -> tuple[Node, ...]:
 def even_owners(sizes: dict[int, int], places: dict[int, str], workers: dict[str, int]) -> dict[int, str]:
     """Return a worker for each partition, so that each worker has about as many rows for each of its threads.
 
-    A partition stays where it is unless its worker would have too much.
+    A partition stays where it is if at least half of its rows fit into the share of its worker.
 
     Parameters
     ----------
