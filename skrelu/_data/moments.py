@@ -29,7 +29,9 @@ class Moments:
     ----------
     weight : float
         The sum of the weights.
-    mean : ndarray of shape (n_features,)
+    mean, rest : ndarray of shape (n_features,)
+        The mean is the sum of both. `rest` is what `mean` lacks by rounding: where a column has a large mean and a small
+        deviation, the means of two blocks differ by little more.
     squares : ndarray of shape (n_features,)
         The weighted sum of the squared distances from the mean.
     lowest, highest : ndarray of shape (n_features,)
@@ -37,6 +39,7 @@ class Moments:
 
     weight: float
     mean: Array
+    rest: Array
     squares: Array
     lowest: Array
     highest: Array
@@ -47,12 +50,12 @@ class Moments:
         weight = weights.sum()
         if sparse.issparse(X):
             mean, variance = mean_variance_axis(X, axis=0, weights=weights)
-            return cls(weight, mean, variance * weight, *min_max_axis(X, axis=0))
+            return cls(weight, mean, np.zeros_like(mean), variance * weight, *min_max_axis(X, axis=0))
         mean = weights @ X / weight
         distances = X - mean
         correction = weights @ distances / weight
         squares = weights @ np.square(distances) - weight * np.square(correction)
-        return cls(weight, mean + correction, squares, X.min(axis=0), X.max(axis=0))
+        return cls(weight, *_two_sum(mean, correction), squares, X.min(axis=0), X.max(axis=0))
 
     def merged(self, other: Self) -> Self:
         """Return the moments of both sets of rows.
@@ -61,15 +64,27 @@ class Moments:
         Statistician 37, 1983.
         """
         weight = self.weight + other.weight
-        difference = other.mean - self.mean
+        difference = (other.mean - self.mean) + (other.rest - self.rest)
+        mean, rest = _two_sum(self.mean, self.rest + difference * (other.weight / weight))
         return replace(
             self,
             weight=weight,
-            mean=self.mean + difference * (other.weight / weight),
+            mean=mean,
+            rest=rest,
             squares=self.squares + other.squares + np.square(difference) * (self.weight * other.weight / weight),
             lowest=np.minimum(self.lowest, other.lowest),
             highest=np.maximum(self.highest, other.highest),
         )
+
+
+def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
+    """Return the rounded sum and what it lacks, exactly.
+
+    D. E. Knuth, 'The Art of Computer Programming', volume 2, section 4.2.2, theorem B.
+    """
+    total = a + b
+    of_b = total - a
+    return total, (a - (total - of_b)) + (b - of_b)
 
 
 def measure_columns(rows: WeightedRows, class_weights: Array | None, n_threads: int) -> Standardization:

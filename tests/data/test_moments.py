@@ -75,6 +75,17 @@ class TestExact:
         weights = np.random.RandomState(1).uniform(0.1, 3, len(X))
         assert_exact(measure(container(X), weights), X, weights)
 
+    @pytest.mark.parametrize("n_values", [1, 7, 60, 2**17])
+    def test_a_deviation_of_a_few_units_in_the_last_place(self, n_values, monkeypatch):
+        """Means of blocks are kept to more digits than a float has."""
+        monkeypatch.setattr(moments, "_MAX_VALUES", n_values)
+        X = 1e6 + 1e-8 * np.random.RandomState(0).randn(300, 1)
+        X[:60] = 1e6
+        weights = np.random.RandomState(1).uniform(0.1, 3, len(X))
+        units, (mean, deviation) = measure(X, weights), exact(X, weights)
+        assert_allclose(units.scale, deviation, rtol=1e-9)
+        assert_allclose(units.center, mean, rtol=1e-16)
+
     def test_a_memory_map(self, tmp_path):
         X = make_table(dtype=np.float32)
         np.save(tmp_path / "X.npy", X)
