@@ -23,7 +23,7 @@ from distributed.comm import CommClosedError  # noqa: E402
 
 from skrelu.dask import DaskDeepLogisticClassifier  # noqa: E402
 from skrelu.dask._partition import PartitionError  # noqa: E402
-from skrelu.dask._passes import Node  # noqa: E402
+from skrelu.dask._passes import Node, ValueAndGradient  # noqa: E402
 from tests.dask.conftest import assert_nothing_is_left  # noqa: E402
 
 OPTIONS = {
@@ -157,7 +157,7 @@ def check_ctrl_c(client, monkeypatch):
 
 def test_a_worker_that_retires_and_one_that_comes_change_no_bit(expected, monkeypatch):
     with (
-        distributed.LocalCluster(2, processes=False, threads_per_worker=1, dashboard_address=":0") as local,
+        distributed.LocalCluster(n_workers=2, processes=False, threads_per_worker=1, dashboard_address=":0") as local,
         distributed.Client(local, set_as_default=False) as client,
     ):
 
@@ -165,14 +165,22 @@ def test_a_worker_that_retires_and_one_that_comes_change_no_bit(expected, monkey
             client.retire_workers([min(client.nthreads())])
             local.scale(3)
 
-        at = At(monkeypatch, 4, retire)
+        ask, calls = cluster.Cluster.ask, []
+
+        def retire_then_ask(self, *args):
+            calls.append(None)
+            if len(calls) == 4:
+                retire()
+            return ask(self, *args)
+
+        monkeypatch.setattr(cluster.Cluster, "ask", retire_then_ask)
         model = fit(client)
-        assert at.has_acted()
+        assert len(calls) > model.optimize_result_.nfev  # a pass was repeated
         assert_same_bits(model, expected)
 
 
 def test_a_partition_that_disappears_is_found_again(client, expected, monkeypatch):
-    """Its place is not known any more, or wrong: the pass is repeated for it alone."""
+    """Its place is wrong: the pass is repeated for it alone."""
     ask, asked = cluster.Cluster.ask, []
 
     def lie(self, request, nodes):
@@ -189,16 +197,53 @@ def test_a_partition_that_disappears_is_found_again(client, expected, monkeypatc
     assert len(asked) == model.optimize_result_.nfev + 1
 
 
+def test_a_partition_whose_place_is_not_known_is_asked_for_again(client, expected, monkeypatch):
+    places, calls = cluster.Cluster.places, []
+
+    def forget(self, futures):
+        found = places(self, futures)
+        calls.append(found)
+        return ["", *found[1:]] if len(calls) == 2 else found  # the first call is for the owners of partitions
+
+    monkeypatch.setattr(cluster.Cluster, "places", forget)
+    assert_same_bits(fit(client), expected)
+    assert len(calls[2]) == 1  # the pass was repeated for this partition alone
+
+
 def test_workers_that_never_answer_end_the_fit(client, monkeypatch):
     monkeypatch.setattr(cluster, "sleep", lambda seconds: None)
+    asked = []
 
     def lost(self, request, nodes):
+        asked.append(nodes)
         return cluster.Result(None, [n for node in nodes for n in node.all_numbers], OSError("the comm is closed"))
 
     monkeypatch.setattr(cluster.Cluster, "ask", lost)
     with pytest.raises(cluster.ClusterError, match=r"cannot make a pass over X: OSError\('the comm is closed'\)"):
         fit(client)
+    assert len(asked) == 8
     assert_nothing_is_left(client)
+
+
+def test_a_pass_may_take_any_number_of_requests_that_each_find_a_partition(monkeypatch):
+    monkeypatch.setattr(cluster, "sleep", lambda seconds: None)
+
+    class Slow(cluster.Cluster):
+        def check(self):
+            pass
+
+        def wait(self, futures):
+            pass
+
+        def places(self, futures):
+            return ["a"] * len(futures)
+
+        def ask(self, request, nodes):
+            numbers = [number for node in nodes for number in node.all_numbers]
+            return cluster.Result(1, numbers[1:], OSError("gone"))
+
+    futures = dict.fromkeys(range(20), SimpleNamespace(status="finished"))
+    assert cluster.Partitioned(Slow(None), "rows", futures, "X").run(None, None) == 20
 
 
 @pytest.mark.parametrize(
@@ -219,16 +264,14 @@ def test_a_partition_that_cannot_be_computed_again(client, status, message):
 
 
 def test_a_pass_that_raises_names_the_partition(client, monkeypatch):
-    from skrelu._core.datafit import Datafit
+    call = ValueAndGradient.__call__
 
-    value_and_gradient = Datafit.value_and_gradient
-
-    def broken(self, parameters):
-        if self._randomness.first == 5 * (N // N_PARTS):
+    def broken(self, plan, part, *args):
+        if part.number == 5:
             raise MemoryError("no room")
-        return value_and_gradient(self, parameters)
+        return call(self, plan, part, *args)
 
-    monkeypatch.setattr(Datafit, "value_and_gradient", broken)
+    monkeypatch.setattr(ValueAndGradient, "__call__", broken)
     with pytest.raises(PartitionError, match="Partition 5 of X: MemoryError: no room"):
         fit(client)
     assert_nothing_is_left(client)
@@ -287,6 +330,18 @@ def test_a_cluster_without_workers_ends_the_fit(monkeypatch):
     monkeypatch.setattr(cluster, "_SECONDS_BETWEEN_LOOKS", 0.1)
     with in_threads(0) as client, pytest.raises(RuntimeError, match="has had no workers"):
         fit(client)
+
+
+def test_a_task_may_take_longer_than_a_cluster_may_lack_workers(client, monkeypatch):
+    monkeypatch.setattr(cluster, "_SECONDS_WITHOUT_WORKERS", 0.2)
+    monkeypatch.setattr(cluster, "_SECONDS_BETWEEN_LOOKS", 0.05)
+    one = cluster.Cluster(client)
+    assert one.gather(one.map(lambda seconds: time.sleep(seconds) or seconds, [0.6])) == [0.6]
+
+
+def test_a_task_for_a_worker_that_is_gone_runs_elsewhere(client):
+    (future,) = cluster.Cluster(client).map(abs, [-1], worker="inproc://0.0.0.0/1/1")
+    assert future.result(timeout=10) == 1
 
 
 def test_partitions_larger_than_memory_are_spilled_and_summed(expected, tmp_path):
@@ -349,6 +404,10 @@ class TestEvenOwners:
     def test_partitions_stay_where_they_are_if_that_is_even(self):
         places = {0: "a", 1: "b", 2: "a", 3: "b"}
         assert cluster.even_owners(dict.fromkeys(range(4), 10), places, {"a": 1, "b": 1}) == places
+
+    def test_a_partition_stays_if_moving_it_is_no_more_even(self):
+        places = {0: "b", 1: "b", 2: "a"}
+        assert cluster.even_owners(dict.fromkeys(places, 10), places, {"a": 1, "b": 1}) == places
 
     def test_partitions_move_from_a_worker_with_too_much(self):
         owners = cluster.even_owners(dict.fromkeys(range(8), 10), dict.fromkeys(range(8), "a"), {"a": 1, "b": 1})

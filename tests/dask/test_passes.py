@@ -131,7 +131,7 @@ def test_all_terms_have_the_numbers_of_the_whole():
     assert (inclusion == 1).all()
 
 
-def test_sums_of_drawn_terms_are_unbiased():
+def test_sums_of_drawn_rows_are_unbiased():
     """Over many seeds, the weights of the drawn rows over their probabilities add up to those of all rows."""
     plan, parts, _, theta = problem("binary")
     with Team(1) as team:
@@ -146,12 +146,15 @@ def test_sums_of_drawn_terms_are_unbiased():
     assert abs(np.mean(totals) - every) < 4 * np.std(totals) / np.sqrt(len(totals))
 
 
-def test_rows_are_taken_from_the_partitions_asked_for():
-    plan, parts, _, _ = problem("binary")
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_rows_are_taken_from_the_partitions_asked_for(dtype):
+    rows = X.astype(dtype)
+    plan, parts, _, _ = problem("binary", rows=rows)
     work = passes.Take({0: np.array([99, 3]), 2: np.array([0])})
     found = {part[0]: part[1:] for part in run(work, plan, parts, [2, 0]).total}
-    assert_array_equal(found[0][0], X[[99, 3]])
-    assert_array_equal(found[2][0], X[[101]])
+    assert found[0][0].dtype == np.float64
+    assert_array_equal(found[0][0], rows[[99, 3]])
+    assert_array_equal(found[2][0], rows[[101]])
     assert_allclose(found[2][2], 2 * WEIGHTS[[101]])
     assert_array_equal(found[0][1], KINDS["binary"][1][[99, 3]])
 
@@ -185,6 +188,14 @@ def test_a_partition_that_raises_names_itself():
     result = run(passes.ValueAndGradient(theta), plan, broken)
     assert isinstance(result.error, PartitionError)
     assert "Partition 3 of X: ValueError" in str(result.error)
+
+
+def test_a_sum_of_results_has_the_error_of_a_partition_and_the_longest_time():
+    of_partition, of_worker = PartitionError("Partition 3"), OSError("gone")
+    one, other = passes.Result(None, [], of_partition, 1.0), passes.Result(None, [1], of_worker, 2.0)
+    for total in (one + other, other + one):
+        assert total.error is of_partition
+        assert total.seconds == 2.0
 
 
 class SpilledData(dict):
@@ -222,8 +233,11 @@ def test_threads_are_those_of_the_worker_unless_n_jobs_says_otherwise(monkeypatc
     assert seen == [3, 2]
 
 
-def ask(nodes, workers, plan, theta, lost=()):
-    """Send a request to the first of the nodes; workers reach each other by address, except those that are lost."""
+def ask(nodes, workers, plan, theta, lost=(), broken=()):
+    """Send a request to the first of the nodes; workers reach each other by address.
+
+    Those that are lost do not answer, those that are broken answer with an error.
+    """
 
     class Comm:
         def __init__(self, address):
@@ -232,6 +246,8 @@ def ask(nodes, workers, plan, theta, lost=()):
         async def run(self, function, args, kwargs):
             if self.address in lost:
                 raise OSError("the worker is gone")
+            if self.address in broken:
+                return {"status": "error", "exception": "of the worker"}
             result = await pickle.loads(function)(
                 *pickle.loads(args), **pickle.loads(kwargs), dask_worker=workers[self.address]
             )
@@ -253,7 +269,20 @@ def test_workers_add_the_results_of_those_below_them():
     result = ask(nodes, workers, plan, theta)
     assert_array_equal(result.total.result(), expected)
     assert result.missing == []
-    result = ask(nodes, workers, plan, theta, lost={"1"})
-    assert sorted(result.missing) == [1, 2, 3]
-    assert isinstance(result.error, OSError)
-    assert_array_equal(result.total.result(), run(passes.ValueAndGradient(theta), plan, parts, [0]).total.result())
+    expected = run(passes.ValueAndGradient(theta), plan, parts, [0]).total.result()
+    for options, kind, message in (
+        ({"lost": {"1"}}, OSError, "the worker is gone"),
+        ({"broken": {"1"}}, RuntimeError, "of the worker"),
+    ):
+        result = ask(nodes, workers, plan, theta, **options)
+        assert sorted(result.missing) == [1, 2, 3]
+        assert isinstance(result.error, kind)
+        assert message in str(result.error)
+        assert_array_equal(result.total.result(), expected)
+
+
+def test_a_worker_finds_itself_by_the_address_at_which_others_reach_it():
+    plan, parts, _, theta = problem("binary")
+    worker = worker_of(parts, address="inside")
+    worker.contact_address = "outside"
+    assert ask((passes.Node("outside", [0, 1, 2, 3]),), {"outside": worker}, plan, theta).missing == []
