@@ -1,4 +1,4 @@
-"""The data term of rows on a cluster has the values, the draws' units and the rows of the one in memory."""
+"""The data term of rows on a cluster has the values, the draws and the rows of the one in memory."""
 
 import numpy as np
 import pytest

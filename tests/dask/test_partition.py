@@ -3,6 +3,7 @@
 import math
 import pickle
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -144,12 +145,19 @@ class TestCheckedRows:
         frame, labels = pd.DataFrame(X, columns=list("abcdef")), pd.Series(y)
         sort = sort_of(frame)
         assert_array_equal(check_rows(frame, labels, None, 0, sort).y, y)
-        for index in (labels.index + 1, [0] * 150):  # other rows by name; the places count
-            assert_array_equal(check_rows(frame, labels.set_axis(index), None, 0, sort).y, y)
+        others = labels.set_axis(labels.index + 1)  # other rows by name; the places count
+        assert_array_equal(check_rows(frame, others, None, 0, sort).y, y)
         with pytest.raises(ValueError, match="X and y hold the same rows in another order"):
             check_rows(frame, labels[::-1], None, 0, sort)
         with pytest.raises(ValueError, match="X and sample_weight hold the same rows in another order"):
             check_rows(frame, labels, labels[::-1], 0, sort)
+
+    def test_the_same_name_for_several_rows_tells_no_order(self):
+        pd = pytest.importorskip("pandas")
+        X, y = data_of("binary")
+        frame, labels = pd.DataFrame(X, columns=list("abcdef")), pd.Series(y)
+        for rows, index in ((frame, [0] * 150), (frame.set_axis([0] * 150), labels.index)):
+            assert_array_equal(check_rows(rows, labels.set_axis(index), None, 0, sort_of(frame)).y, y)
 
     def test_an_index_that_cannot_be_sorted(self):
         pd = pytest.importorskip("pandas")
@@ -248,6 +256,12 @@ class TestEncodedRows:
             assert_allclose(facts.weight, unit * repeated.sum())
             assert facts.largest_sample_weight == part.sample_weight.max()
 
+    def test_products_of_weights_that_underflow_are_positive(self):
+        X, y = data_of("binary")
+        weights = np.where(np.arange(150) % 3, 1.0, 1e-300)
+        encoding = Encoding(Labels.of(y, None), np.dtype("f8"), np.array([1e-300, 1.0]), 1, 1.0)
+        assert (encode_rows(check(X, y, weights), None, encoding, False).weights > 0).all()
+
     def test_dtype(self):
         assert {part.X.dtype for part in self.encode("binary", None, None, "f4")[0]} == {np.dtype("f4")}
 
@@ -269,8 +283,11 @@ class TestEncodedRows:
             assert_array_equal(np.bincount(held_out.targets, minlength=3), quotas)
         again = encode_rows(rows, quotas, encoding, True)
         assert_array_equal(again.X, held_out.X)
-        other = Encoding(labels, np.dtype("f8"), None, 2, 1.0, seed=6)
-        assert not np.array_equal(encode_rows(rows, quotas, other, True).X, held_out.X)
+        for other in (
+            encode_rows(rows, quotas, replace(encoding, seed=6), True),
+            encode_rows(replace(rows, number=3), quotas, encoding, True),
+        ):
+            assert not np.array_equal(other.X, held_out.X)
 
 
 class TestSizes:

@@ -15,28 +15,33 @@ from tests.dask.conftest import SIZES, as_array, data_of
 pytest.importorskip("distributed")
 
 from skrelu.dask import DaskDeepLogisticClassifier
-from skrelu.dask._classifier import _checked_table, _validate_columns
+from skrelu.dask._classifier import _VALIDATION_NAMES, _checked_table, _validate_columns
 from skrelu.dask._cluster import Cluster
 from skrelu.dask._collections import split
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
 
-def pair(client, X, y, weights, check, **options):
+def pair(client, X, y, weights, check, validation=None, **options):
     """Call `check` with the problem on the cluster, the local one, and a point."""
     model = DaskDeepLogisticClassifier((4,), client=client, **options)
     data = split(as_array(X, SIZES), as_array(y, SIZES), None if weights is None else as_array(weights, SIZES))
     _validate_columns(model, data, reset=True)
-    table = Table.of(DeepLogisticClassifier(**options), X, y, weights)
+    estimator = DeepLogisticClassifier(**options)
+    table = Table.of(estimator, X, y, weights)
     network = Network((X.shape[1], 4, table.labels.n_outputs))
     training = table.weighed()
     if options["alpha"] == "evidence":
         training = table.counted_as_rows(training)
+    data_val = rows_val = None
+    if validation is not None:
+        data_val = split(*[as_array(values, SIZES) for values in validation], None, _VALIDATION_NAMES)
+        rows_val = table.validation_rows(estimator, *validation, None)
     with (
         _checked_table(Cluster(client), data, model, ("X", "y", "sample_weight")) as checked,
-        model._problem(checked, None, network, checked.labels()) as (problem, _),
+        model._problem(checked, data_val, network, checked.labels()) as (problem, _),
     ):
-        local = LocalProblem(network, table.labels, problem.standardization, training, None)
+        local = LocalProblem(network, table.labels, problem.standardization, training, rows_val)
         check(problem, local, network.initial_parameters(np.random.RandomState(0)))
 
 
@@ -72,6 +77,20 @@ def test_it_describes_the_rows_as_a_local_one(client, kind, alpha, weighted, dty
             assert ours.n_rows == theirs.n_rows
 
     pair(client, X, y, weights, check, alpha=alpha, early_stopping=False)
+
+
+def test_it_describes_the_validation_rows_as_a_local_one(client):
+    X, y = data_of("binary")
+
+    def check(problem, local, theta):
+        assert problem.has_validation
+        assert problem.largest_values() == local.largest_values() == [np.abs(X).max(), 3 * np.abs(X).max()]
+        with Team(1) as team:
+            ours, theirs = problem.datafits(team)[1], local.datafits(team)[1]
+            assert_allclose(ours.value(theta), theirs.value(theta), rtol=1e-10)
+            assert ours.n_rows == theirs.n_rows == len(X)
+
+    pair(client, X, y, None, check, validation=(3 * X, y), alpha=1.0, early_stopping=True)
 
 
 def test_columns_in_other_units_are_seen(client):

@@ -206,6 +206,18 @@ class TestEncodedTable:
         assert sorted(map(len, numbers)) == [2, 3]
         rows.parts.release()
 
+    def test_partitions_are_in_their_order_wherever_they_lie(self, make_table, monkeypatch):
+        def in_turn(sizes, places, workers):
+            return {number: list(workers)[number % 2] for number in sizes}
+
+        monkeypatch.setattr("skrelu.dask._table.even_owners", in_turn)
+        X, y = data_of("binary")
+        sizes = (30,) * 5
+        table = make_table(as_array(X, sizes), as_array(y, sizes))
+        rows = table.encode(encoding_of(table, table.labels(), None))
+        assert [fact.number for fact in rows.facts] == list(rows.parts.futures) == [0, 1, 2, 3, 4]
+        rows.parts.release()
+
     @pytest.mark.parametrize("fraction", [0.1, 0.37])
     @pytest.mark.parametrize("weights", ["none", "counts"])
     @pytest.mark.parametrize("kind", KINDS)
