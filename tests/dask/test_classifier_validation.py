@@ -15,6 +15,7 @@ from tests.dask.conftest import (
     assert_same_fit,
     data_of,
     fit,
+    fit_locally,
     fit_on_cluster,
     of_parts,
 )
@@ -185,15 +186,17 @@ class TestHeldOutRows:
         assert self.fit()[0].feature_mean_[0] != self.fit(random_state=1)[0].feature_mean_[0]
         assert self.fit()[0].feature_mean_[0] == self.fit(random_state=0)[0].feature_mean_[0]
 
-    def test_auto_does_as_in_a_local_fit(self):
-        X, y = load_table("binary")
-        sizes = (300, 269)
-        options = {"early_stopping": "auto", "hidden_layer_sizes": (3,)}
-        assert fit_on_cluster(as_array(X, sizes), as_array(y, sizes), **options).validation_scores_ is not None
-        few = fit_on_cluster(as_array(X[:150], (150,)), as_array(y[:150], (150,)), **options)
-        assert few.validation_scores_ is None
-        linear = fit_on_cluster(as_array(X, sizes), as_array(y, sizes), early_stopping="auto", hidden_layer_sizes=())
-        assert linear.validation_scores_ is None
+    @pytest.mark.parametrize(
+        ("n_rows", "n_counted", "hidden", "holds_out"),
+        [(569, 569, (3,), True), (569, 150, (3,), False), (150, 150, (3,), False), (569, 569, (), False)],
+    )
+    def test_auto_does_as_in_a_local_fit(self, n_rows, n_counted, hidden, holds_out):
+        X, y = (values[:n_rows] for values in load_table("binary"))
+        weights, sizes = (np.arange(n_rows) < n_counted).astype(float), (100, n_rows - 100)
+        options = {"early_stopping": "auto", "hidden_layer_sizes": hidden}
+        model = fit_on_cluster(as_array(X, sizes), as_array(y, sizes), as_array(weights, sizes), **options)
+        for one in (model, fit_locally(X, y, weights, **options)):
+            assert (one.validation_scores_ is not None) == holds_out
 
     def test_too_few_rows_are_a_warning_or_an_error(self):
         X, y = data_of("multiclass")
