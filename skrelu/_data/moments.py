@@ -30,8 +30,8 @@ class Moments:
     weight : float
         The sum of the weights.
     mean, rest : ndarray of shape (n_features,)
-        The mean is the sum of both. `rest` is what `mean` lacks by rounding: where a column has a large mean and a small
-        deviation, the means of two blocks differ by little more.
+        Their sum is the mean; `rest` is what `mean` lacks by rounding. Where a column has a large mean and a small
+        deviation, the means of two blocks differ by little more than that.
     squares : ndarray of shape (n_features,)
         The weighted sum of the squared distances from the mean.
     lowest, highest : ndarray of shape (n_features,)

@@ -29,12 +29,17 @@ _MAX_CHILDREN = 8  # workers whose results one worker, or the client, adds
 _MAX_ATTEMPTS = 8  # at the same pass, without a result of any further partition
 _MAX_PAUSE = 4.0  # seconds before missing partitions are looked for again
 
-_CANCELLED = "The tasks of the fit were cancelled, by client.cancel or client.restart. Call fit again."
+# Dask tells these two apart in some versions only, by the words of a message.
+_GONE = (
+    "was cancelled, by client.cancel or client.restart, or lost with its worker and cannot be computed again. Rows "
+    "that were sent to the workers by scatter have no recipe; use collections that Dask can compute, such as those "
+    "read from files."
+)
 _LOST = "The connection to the Dask scheduler was lost during the fit ({}). Connect again and call fit again."
 
 
 class ClusterError(RuntimeError):
-    """The connection to the scheduler was lost, tasks were cancelled, or there are no workers that live."""
+    """The connection to the scheduler was lost, or there are no workers, or they died again and again."""
 
 
 class _WorkerLostError(Exception):
@@ -209,7 +214,7 @@ class Cluster:
             if not isinstance(error, ClusterError | _WorkerLostError):
                 self.check()
             if isinstance(error, distributed.CancelledError):
-                raise ClusterError(_CANCELLED) from error
+                raise PartitionError(f"A partition {_GONE}") from error
             raise
 
 
@@ -292,12 +297,7 @@ class Partitioned:
         if future.status == "error":
             error = future.exception()
             raise PartitionError(f"{what} could not be computed: {error!r}") from error
-        if future.status == "cancelled":
-            raise ClusterError(_CANCELLED)
-        raise PartitionError(
-            f"{what} was lost with its worker and cannot be computed again. Rows that were sent to the workers by "
-            "scatter have no recipe; use collections that Dask can compute, such as those read from files."
-        )
+        raise PartitionError(f"{what} {_GONE}")
 
     def release(self) -> None:
         """Let the workers forget the partitions."""
