@@ -249,10 +249,7 @@ def test_a_pass_may_take_any_number_of_requests_that_each_find_a_partition(monke
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        (
-            "lost",
-            "Partition 3 of X was cancelled, .*or lost with its worker.* scatter have no recipe",
-        ),
+        ("lost", "Partition 3 of X was cancelled, .*or lost with its worker.* scatter have no recipe"),
         ("cancelled", "Partition 3 of X was cancelled, by"),
         ("error", r"Partition 3 of X could not be computed: OSError\('no file'\)"),
     ],
