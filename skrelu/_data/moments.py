@@ -30,8 +30,8 @@ class Moments:
     weight : float
         The sum of the weights.
     mean, rest : ndarray of shape (n_features,)
-        Their sum is the mean; `rest` is what `mean` lacks by rounding. Where a column has a large mean and a small
-        deviation, the means of two blocks differ by little more than that.
+        Their sum is the mean; `rest` is the rounding error of `mean`. Where a column has a large mean and a small
+        deviation, the means of two blocks differ by little more than such an error.
     squares : ndarray of shape (n_features,)
         The weighted sum of the squared distances from the mean.
     lowest, highest : ndarray of shape (n_features,)
@@ -78,7 +78,7 @@ class Moments:
 
 
 def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
-    """Return the rounded sum and what it lacks, exactly.
+    """Return the rounded sum and its rounding error, which is exact.
 
     D. E. Knuth, 'The Art of Computer Programming', volume 2, section 4.2.2, theorem B.
     """

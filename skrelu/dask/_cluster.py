@@ -29,7 +29,7 @@ _MAX_CHILDREN = 8  # workers whose results one worker, or the client, adds
 _MAX_ATTEMPTS = 8  # at the same pass, without a result of any further partition
 _MAX_PAUSE = 4.0  # seconds before missing partitions are looked for again
 
-# Dask tells these two apart in some versions only, by the words of a message.
+# Dask gives the status "cancelled" in both cases; only the reason in its message differs.
 _GONE = (
     "was cancelled, by client.cancel or client.restart, or lost with its worker and cannot be computed again. Rows "
     "that were sent to the workers by scatter have no recipe; use collections that Dask can compute, such as those "

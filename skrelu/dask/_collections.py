@@ -90,7 +90,7 @@ def split(X: Any, y: Any, sample_weight: Any, names: Names = ("X", "y", "sample_
             continue
         other = aligned(other, name, X, x_name)
         if name == names[1] and other.shape[1:] == (1,):
-            message = f"{name} must have shape (n_samples,), but it is a column of a table. It is taken as its values."
+            message = f"{name} must have shape (n_samples,), but it is a column of a table. Its values are taken."
             warn_caller(message, DataConversionWarning)
         parts.append(delayed_rows(other))
         if len(parts[-1]) != len(parts[0]):

@@ -27,7 +27,7 @@ class ClusterDatafit(DataTerm):
         super().__init__(plan.network, plan.loss, plan.weights, dtype, n_rows)
         assert plan.firsts is not None, "rows are drawn and taken by their numbers"
         self._plan = plan
-        self._plan_of_values = replace(plan, firsts=None)  # a table may have many partitions
+        self._plan_of_values = replace(plan, firsts=None)  # a number for each partition less to send
         self._parts = parts
         self._numbers = np.array(list(plan.firsts))
         self._firsts = np.array(list(plan.firsts.values()))

@@ -59,12 +59,11 @@ class Plan:
     n_blocks: int
     n_jobs: int | None
 
-    def first(self, number: int) -> int:
-        """Return the number of the first row of a partition; 0 if no pass with this plan needs it."""
-        return 0 if self.firsts is None else self.firsts[number]
-
     def datafit(self, part: Part, team: Team, workspaces: Workspaces) -> Datafit:
         """Return the part of the data term that a partition adds."""
+        randomness = None
+        if self.firsts is not None:
+            randomness = RowRandomness(self.n_rows, self.n_blocks, self.firsts[part.number])
         return Datafit(
             self.network,
             self.loss,
@@ -73,7 +72,7 @@ class Plan:
             team=team,
             weights=self.weights.of_part(part.weights),
             standardization=self.standardization,
-            randomness=RowRandomness(self.n_rows, self.n_blocks, self.first(part.number)),
+            randomness=randomness,
             workspaces=workspaces,
         )
 
@@ -132,6 +131,7 @@ class Draw(_AtPoint):
     is_of_terms: bool
 
     def __call__(self, plan: Plan, part: Part, team: Team, workspaces: Workspaces) -> Drawn:
+        assert plan.firsts is not None, "rows are drawn by their numbers"
         datafit, loss, n_per_row = plan.datafit(part, team, workspaces), 0.0, 1
         if self.is_of_terms:
             sample = datafit.draw_terms(self.parameters, self.n_items, self.seed)
@@ -139,7 +139,7 @@ class Draw(_AtPoint):
         else:
             sample, loss = datafit.draw_rows(self.parameters, self.n_items, self.seed)
         of_all = PrioritySample(self.n_items)
-        of_all.add(sample.kept(plan.first(part.number) * n_per_row))
+        of_all.add(sample.kept(plan.firsts[part.number] * n_per_row))
         return Drawn(of_all, ReproducibleSum.of(np.array([loss])))
 
 

@@ -144,6 +144,8 @@ class TestErrors:
             split(self.rows, as_array(Y), dask.delayed(W))
         with pytest.raises(ValueError, match="y must have one or two dimensions, got 0"):
             split(self.rows, 1, None)
+        with pytest.raises(ValueError, match=r"^y must be given, got None\."):
+            split(self.rows, None, None)
         with pytest.raises(ValueError, match="y must have one or two dimensions, got 3"):
             split(self.rows, Y[:, np.newaxis, np.newaxis], None)
 
